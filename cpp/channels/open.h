@@ -1,0 +1,31 @@
+// How a rank opens the one stack that was linked into it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/channel.h"
+#include "core/rendezvous.h"
+
+namespace tensorwire {
+
+/// What a channel is told when it is opened; the same on all ranks but for the first group.
+struct Opening {
+  std::uint32_t rank = 0;
+  bool serves = false;
+  std::uint16_t port = 0;  // where it serves; 0: any free one
+
+  std::uint32_t size = 1;
+  std::string host = "127.0.0.1";  // an address, or "unix:DIRECTORY" for sockets DIRECTORY/rank-N.sock
+  bool serialized = false;         // the payload travels as one serialized message
+  bool spin = false;               // poll in place of blocking
+  nlohmann::json options = nlohmann::json::object();  // the channel's own, checked by its Python half
+};
+
+/// Opens this executable's stack: starts to serve, then meets the other ranks to exchange addresses.
+/// Throws AddressInUse, PeerLost or ChannelError.
+std::unique_ptr<Channel> open(const Opening& opening, Rendezvous& rendezvous);
+
+}  // namespace tensorwire

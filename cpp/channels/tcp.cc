@@ -1,0 +1,41 @@
+// Plain sockets, with readv and writev of the payload's own buffers: the floor that every other stack is held against.
+#include <optional>
+
+#include "channels/open.h"
+#include "channels/socket.h"
+#include "channels/tcp_caller.h"
+#include "channels/tcp_server.h"
+
+namespace tensorwire {
+namespace {
+
+class TcpChannel final : public Channel {
+ public:
+  TcpChannel(const Opening& opening, Rendezvous& rendezvous) : unix_(opening.host.starts_with("unix:")) {
+    if (opening.serves) server_.emplace(address_of(opening.host, opening.port, opening.rank), opening.spin);
+    addresses_ = rendezvous.all_gather(server_ ? server_->address() : "");
+  }
+
+  std::unique_ptr<Caller> caller(std::span<const std::uint32_t> slots) override {
+    return std::make_unique<tcp::TcpCaller>(slots, addresses_);
+  }
+
+  Served served() const override { return server_ ? server_->served() : Served{}; }
+
+  Settings settings() const override {
+    return {{"transport", unix_ ? "unix" : "tcp"}, {"no_delay", unix_ ? "not applicable" : "true"}};
+  }
+
+ private:
+  bool unix_;
+  std::optional<tcp::Server> server_;
+  std::vector<std::string> addresses_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> open(const Opening& opening, Rendezvous& rendezvous) {
+  return std::make_unique<TcpChannel>(opening, rendezvous);
+}
+
+}  // namespace tensorwire

@@ -1,0 +1,224 @@
+#include "channels/tcp_caller.h"
+
+#include <poll.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+#include "core/errors.h"
+
+namespace tensorwire::tcp {
+namespace {
+
+constexpr int kConnectSeconds = 20;
+
+Bytes bytes_of(const Header& header) { return std::as_bytes(std::span(&header, 1)); }
+
+std::vector<std::uint64_t> layout_of(std::span<const Payload> payloads) {
+  std::vector<std::uint64_t> words;
+  for (const Payload& payload : payloads) {
+    words.push_back(payload.buffers.size());
+    for (const Bytes buffer : payload.buffers) words.push_back(buffer.size());
+  }
+  return words;
+}
+
+std::vector<std::vector<std::uint64_t>> sizes_of(std::span<const Payload> payloads) {
+  std::vector<std::vector<std::uint64_t>> sizes;
+  for (const Payload& payload : payloads) {
+    auto& row = sizes.emplace_back();
+    for (const Bytes buffer : payload.buffers) row.push_back(buffer.size());
+  }
+  return sizes;
+}
+
+}  // namespace
+
+Lane::Lane(std::uint32_t rank, std::string address, std::size_t slots)
+    : rank_(rank), address_(std::move(address)), ring_(slots), acknowledgements_(slots) {}
+
+template <class Move>
+std::size_t Lane::moved(Move move) const {
+  ssize_t n = 0;
+  do {
+    n = move();
+  } while (n < 0 && errno == EINTR);
+  if (n > 0) return static_cast<std::size_t>(n);
+  if (n < 0 && errno == EAGAIN) return 0;
+  throw PeerLost("rank " + std::to_string(rank_) + " at " + address_ +
+                 (n == 0 ? " closed the connection" : " is lost: " + error_text(errno)));
+}
+
+void Lane::prepare(std::span<const Payload> payloads) {
+  socket_ = connect_to(address_, kConnectSeconds);
+  set_timeout(kConnectSeconds * 1_s);
+  waiting_ = unsent_ = acknowledged_bytes_ = 0;
+  sending_ = receiving_ = false;
+
+  const std::vector<std::uint64_t> layout = layout_of(payloads);
+  const Bytes body = std::as_bytes(std::span(layout));
+  const Header header{Kind::layout, static_cast<std::uint32_t>(payloads.size()), body.size()};
+  const iovec parts[] = {as_iovec(bytes_of(header)), as_iovec(body)};
+  for (send_.restart(parts); !send_.finished();) {
+    msghdr next = send_.next();
+    send_.advance(moved([&] { return sendmsg(fd(), &next, MSG_NOSIGNAL); }));
+  }
+  if (moved([&] { return recv(fd(), &incoming_, sizeof incoming_, MSG_WAITALL); }) != sizeof incoming_) {
+    throw PeerLost("rank " + std::to_string(rank_) + " at " + address_ + " did not accept the payloads");
+  }
+
+  landing_ = std::make_unique<PayloadSet>(sizes_of(payloads), Fill::zeros, 0);
+  requests_.clear();
+  replies_.clear();
+  for (const Payload& payload : payloads) requests_.push_back(as_message(bytes_of(outgoing_), payload));
+  for (const Payload& payload : landing_->payloads()) replies_.push_back(as_message(bytes_of(incoming_), payload));
+}
+
+void Lane::set_timeout(Nanoseconds timeout) {
+  if (timeout == timeout_) return;
+  timeout_ = timeout;
+  const timeval value{.tv_sec = timeout / 1_s, .tv_usec = std::max<Nanoseconds>(1, timeout % 1_s / 1000)};
+  setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value);
+}
+
+void Lane::start(Call call) {
+  // The size of a request is the sum of its iovecs after the header's.
+  std::uint64_t size = 0;
+  for (const iovec& part : std::span(requests_[call.payload]).subspan(1)) size += part.iov_len;
+  entry(waiting_) = {call, {kind_of(call.reply), call.payload, size}};
+  ++waiting_;
+  ++unsent_;
+  if (!sending_) {
+    begin_send();
+    flush();
+  }
+}
+
+void Lane::begin_send() {
+  const Entry& next = entry(waiting_ - unsent_);
+  outgoing_ = next.header;
+  send_.restart(requests_[next.call.payload]);
+  sending_ = true;
+}
+
+void Lane::flush() {
+  while (sending_) {
+    msghdr next = send_.next();
+    const std::size_t n = moved([&] { return sendmsg(fd(), &next, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    if (n == 0) return;
+    send_.advance(n);
+    if (!send_.finished()) continue;
+    --unsent_;
+    sending_ = false;
+    if (unsent_ > 0) begin_send();
+  }
+}
+
+std::size_t Lane::receive(std::span<Completion> done, bool block) {
+  if (waiting_ == unsent_) return 0;
+  return entry(0).call.reply == Reply::echo ? receive_echo(done, block) : receive_acknowledgements(done, block);
+}
+
+std::size_t Lane::receive_echo(std::span<Completion> done, bool block) {
+  if (!receiving_) {
+    receive_.restart(replies_[entry(0).call.payload]);
+    receiving_ = true;
+  }
+  while (!receive_.finished()) {
+    msghdr next = receive_.next();
+    const std::size_t n = moved([&] { return recvmsg(fd(), &next, block ? MSG_WAITALL : MSG_DONTWAIT); });
+    if (n == 0) return 0;
+    receive_.advance(n);
+  }
+  receiving_ = false;
+  done[0] = finish(incoming_);
+  return 1;
+}
+
+std::size_t Lane::receive_acknowledgements(std::span<Completion> done, bool block) {
+  std::size_t expected = 0;
+  while (expected < std::min(waiting_ - unsent_, done.size()) && entry(expected).call.reply == Reply::acknowledge) ++expected;
+  auto* into = reinterpret_cast<std::byte*>(acknowledgements_.data());
+  do {
+    const std::size_t n = moved([&] {
+      return recv(fd(), into + acknowledged_bytes_, expected * sizeof(Header) - acknowledged_bytes_,
+                  block ? 0 : MSG_DONTWAIT);
+    });
+    if (n == 0) return 0;
+    acknowledged_bytes_ += n;
+  } while (acknowledged_bytes_ < sizeof(Header));
+  const std::size_t whole = acknowledged_bytes_ / sizeof(Header);
+  for (std::size_t i = 0; i < whole; ++i) done[i] = finish(acknowledgements_[i]);
+  acknowledged_bytes_ -= whole * sizeof(Header);
+  std::copy_n(into + whole * sizeof(Header), acknowledged_bytes_, into);
+  return whole;
+}
+
+Completion Lane::finish(const Header& header) {
+  const Call call = entry(0).call;
+  first_ = (first_ + 1) % ring_.size();
+  --waiting_;
+  return {call.slot, header.bytes};
+}
+
+TcpCaller::TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> addresses)
+    : carried_(slots.size()) {
+  std::map<std::uint32_t, std::size_t> in_flight;
+  for (const std::uint32_t rank : slots) ++in_flight[rank];
+  std::map<std::uint32_t, Lane*> lanes;
+  for (const auto& [rank, count] : in_flight) lanes[rank] = &lanes_.emplace_back(rank, addresses[rank], count);
+  for (const std::uint32_t rank : slots) lane_of_.push_back(lanes[rank]);
+}
+
+void TcpCaller::prepare(std::span<const Payload> payloads) {
+  for (Lane& lane : lanes_) lane.prepare(payloads);
+}
+
+void TcpCaller::call(Call call) {
+  carried_[call.slot] = call.payload;
+  lane_of_[call.slot]->start(call);
+}
+
+std::size_t TcpCaller::wait(std::span<Completion> done, Nanoseconds timeout) {
+  // One connection with nothing left to send: one blocking read does it all.
+  if (Lane& only = lanes_.front(); lanes_.size() == 1 && timeout > 0 && !only.sending() && !only.idle()) {
+    only.set_timeout(timeout);
+    return only.receive(done, true);
+  }
+  const SteadyClock clock;
+  const Nanoseconds deadline = timeout == 0 ? 0 : clock.now() + timeout;
+  for (;;) {
+    if (const std::size_t finished = collect(done); finished > 0) return finished;
+    const Nanoseconds left = timeout == 0 ? 0 : deadline - clock.now();
+    if (left <= 0) return 0;
+    poll_lanes(left);
+  }
+}
+
+std::size_t TcpCaller::collect(std::span<Completion> done) {
+  std::size_t finished = 0;
+  for (Lane& lane : lanes_) {
+    if (lane.sending()) lane.flush();
+    if (finished < done.size()) finished += lane.receive(done.subspan(finished), false);
+  }
+  return finished;
+}
+
+void TcpCaller::poll_lanes(Nanoseconds timeout) {
+  thread_local std::vector<pollfd> waiting;  // keeps its memory from one wait to the next
+  waiting.clear();
+  for (const Lane& lane : lanes_) {
+    const int events = (lane.idle() ? 0 : POLLIN) | (lane.sending() ? POLLOUT : 0);
+    waiting.push_back({.fd = lane.fd(), .events = static_cast<short>(events), .revents = 0});
+  }
+  const timespec limit{.tv_sec = timeout / 1_s, .tv_nsec = timeout % 1_s};
+  ppoll(waiting.data(), waiting.size(), &limit, nullptr);
+}
+
+void TcpCaller::reply(std::uint32_t slot, const Sink& sink) {
+  for (const Bytes buffer : lane_of_[slot]->landing().payloads()[carried_[slot]].buffers) sink(buffer);
+}
+
+}  // namespace tensorwire::tcp

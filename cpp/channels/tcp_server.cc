@@ -1,0 +1,155 @@
+#include "channels/tcp_server.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "channels/iovecs.h"
+#include "channels/tcp_wire.h"
+
+namespace tensorwire::tcp {
+namespace {
+
+/// One connection's conversation, on the connection's own thread. Every step returns false when the peer left.
+class Conversation {
+ public:
+  Conversation(int fd, bool spin) : fd_(fd), flags_(spin ? MSG_DONTWAIT : MSG_WAITALL) {}
+
+  /// Takes the shapes of the payloads to come and makes the memory they land in.
+  bool agree() {
+    if (!receive({&header_iovec_, 1}) || header_.kind != Kind::layout) return false;
+    std::vector<std::uint64_t> words(header_.bytes / sizeof(std::uint64_t));
+    const iovec body = as_iovec(std::as_bytes(std::span(words)));
+    if (!receive({&body, 1})) return false;
+    std::vector<std::vector<std::uint64_t>> sizes;
+    for (std::size_t at = 0; at < words.size();) {
+      const auto first = words.begin() + static_cast<std::ptrdiff_t>(at) + 1;
+      sizes.emplace_back(first, first + static_cast<std::ptrdiff_t>(words[at]));
+      at += words[at] + 1;
+    }
+    landing_ = std::make_unique<PayloadSet>(sizes, Fill::zeros, 0);
+    for (const Payload& payload : landing_->payloads()) messages_.push_back(as_message(header_bytes(), payload));
+    return send({&header_iovec_, 1});
+  }
+
+  /// Answers one request; `count` learns what it carried before the reply is on its way.
+  template <class Count>
+  bool answer(Count count) {
+    const std::size_t expected = messages_.size() == 1 ? 0 : read_index();
+    if (expected >= messages_.size()) return false;
+    const std::span<const iovec> message = messages_[expected];
+    if (!receive(messages_.size() == 1 ? message : message.subspan(1))) return false;
+    header_.bytes = landing_->payloads()[expected].size;  // what came in, whatever was announced
+    count(header_.bytes);
+    return send(header_.kind == Kind::echo ? message : message.first(1));
+  }
+
+ private:
+  Bytes header_bytes() const { return std::as_bytes(std::span(&header_, 1)); }
+
+  /// Several shapes: the header says which one follows. With one shape, header and payload come in one read.
+  std::size_t read_index() { return receive({&header_iovec_, 1}) ? header_.payload : messages_.size(); }
+
+  bool receive(std::span<const iovec> parts) {
+    cursor_.restart(parts);
+    while (!cursor_.finished()) {
+      msghdr next = cursor_.next();
+      const ssize_t n = recvmsg(fd_, &next, flags_);
+      if (n > 0) {
+        cursor_.advance(static_cast<std::size_t>(n));
+      } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool send(std::span<const iovec> parts) {
+    cursor_.restart(parts);
+    while (!cursor_.finished()) {
+      msghdr next = cursor_.next();
+      const ssize_t n = sendmsg(fd_, &next, MSG_NOSIGNAL);
+      if (n >= 0) {
+        cursor_.advance(static_cast<std::size_t>(n));
+      } else if (errno != EINTR) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  int fd_;
+  int flags_;
+  Header header_{};
+  iovec header_iovec_ = as_iovec(header_bytes());
+  std::unique_ptr<PayloadSet> landing_;
+  std::vector<std::vector<iovec>> messages_;
+  Cursor cursor_;
+};
+
+}  // namespace
+
+Server::Server(const std::string& address, bool spin)
+    : listening_(listen_at(address)), address_(bound_address(listening_, address)), spin_(spin) {
+  accepting_ = std::thread([this] { accept_all(); });
+}
+
+Server::~Server() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    listening_.shut_down();
+    for (const Connection& connection : connections_) connection.socket.shut_down();
+  }
+  accepting_.join();
+  for (Connection& connection : connections_) connection.thread.join();
+}
+
+Served Server::served() const {
+  return {.calls = calls_.load(std::memory_order_relaxed), .bytes = bytes_.load(std::memory_order_relaxed), .spent = {}};
+}
+
+void Server::accept_all() {
+  for (;;) {
+    Socket socket(accept4(listening_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (socket.fd() < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      return;
+    }
+    const int on = 1;
+    setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    reap();
+    Connection& connection = connections_.emplace_back();
+    connection.socket = std::move(socket);
+    connection.thread = std::thread([this, &connection] {
+      serve(connection.socket);
+      connection.socket.shut_down();
+      connection.finished = true;
+    });
+  }
+}
+
+void Server::reap() {
+  connections_.remove_if([](Connection& connection) {
+    if (!connection.finished) return false;
+    connection.thread.join();
+    return true;
+  });
+}
+
+void Server::serve(const Socket& socket) {
+  Conversation conversation(socket.fd(), spin_);
+  if (!conversation.agree()) return;
+  const auto count = [this](std::uint64_t bytes) {
+    calls_.fetch_add(1, std::memory_order_relaxed);
+    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  };
+  while (conversation.answer(count)) {
+  }
+}
+
+}  // namespace tensorwire::tcp
