@@ -1,0 +1,161 @@
+#include "rank/rank.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <new>
+#include <optional>
+
+#include "core/errors.h"
+#include "core/loop.h"
+#include "rank/callers.h"
+#include "rank/facts.h"
+#include "rank/process.h"
+#include "rank/usage.h"
+
+namespace tensorwire {
+namespace {
+
+using nlohmann::json;
+
+/// What one call costs in the loop itself, averaged over many that move nothing.
+double loop_cost_ns(const Stack& stack) {
+  constexpr std::uint64_t calls = 100'000;
+  const std::vector<std::vector<std::uint64_t>> sizes{{64}};
+  const PayloadSet payloads(sizes, Fill::zeros, 0);
+  const std::unique_ptr<Caller> caller = stack.null_caller(1);
+  caller->prepare(payloads.payloads());
+  SteadyClock clock;
+  const Load load{.duration = 1_s, .max_calls = calls, .arrivals = std::nullopt};
+  const Recording recording = Loop(*caller, payloads.payloads(), load, clock).run();
+  return static_cast<double>(recording.elapsed()) / static_cast<double>(recording.calls());
+}
+
+std::string host_name() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+class Rank {
+ public:
+  Rank(const Plan& plan, std::uint32_t rank, Meeting& meeting, const Stack& stack)
+      : plan_(plan),
+        rank_(rank),
+        meeting_(meeting),
+        stack_(stack),
+        channel_(stack.open(plan.opening_of(rank), meeting)),
+        meter_(interface_of(plan.opening.host)) {
+    apply_congestion();
+    meeting_.all_gather("");  // nobody connects before every listening socket has its congestion control
+  }
+
+  void run() {
+    for (const Point& point : plan_.points) run_point(point);
+  }
+
+ private:
+  void run_point(const Point& point) {
+    std::optional<PayloadSet> memory;
+    std::optional<Callers> callers;
+    std::vector<Recording> recordings;
+    Served served;
+    Serialization spent;
+    const auto payloads = [&] { return memory->payloads(); };
+    const bool calls = !plan_.ranks[rank_].calls.empty();
+
+    const bool measured = together(point, "prepare", [&] {
+      if (!calls) return;
+      memory.emplace(point.payloads, plan_.fill, plan_.seed);
+      callers.emplace(plan_, rank_, *channel_);
+      callers->prepare(payloads());
+      apply_congestion();
+    }) && together(point, "check", [&] {
+      if (calls) callers->check(payloads());
+      hand_in_facts();
+    }) && together(point, "warm-up", [&] {
+      if (calls && plan_.warmup > 0) callers->run(payloads(), plan_.warmup, plan_.load.max_calls);
+    }) && together(point, "ready", [&] {
+      served = channel_->served();
+      if (calls) spent = callers->spent();
+      meter_.start();
+    }) && together(point, "measure", [&] {
+      if (calls) recordings = callers->run(payloads(), plan_.load.duration, plan_.load.max_calls);
+    });
+    if (!measured) return;
+
+    json measurement = meter_.stop();
+    measurement["point"] = point.index;
+    measurement["rank"] = rank_;
+    measurement["calling"] = nullptr;
+    measurement["serving"] = nullptr;
+    if (calls) {
+      measurement["calling"] = describe(recordings, *callers);
+      measurement["calling"]["serialization"] = describe(callers->spent() - spent);
+    }
+    if (plan_.ranks[rank_].serves) measurement["serving"] = describe(served, channel_->served());
+    hand_in("measurement", measurement);
+  }
+
+  /// Does one stage and waits for the others to have done it. False when any rank failed: all leave the point.
+  template <class Work>
+  bool together(const Point& point, const char* stage, Work work) {
+    if (rank_ == 0) hand_in("stage", {{"point", point.index}, {"name", stage}});
+    bool done = false;
+    try {
+      work();
+      done = true;
+    } catch (const ChannelError& error) {
+      fail(point, stage, error.type(), error.what());
+    } catch (const std::bad_alloc&) {
+      fail(point, stage, "ChannelError", "this rank could not get the memory for the payloads");
+    }
+    const std::vector<std::string> all = meeting_.all_gather(done ? "1" : "0");
+    return std::all_of(all.begin(), all.end(), [](const std::string& each) { return each == "1"; });
+  }
+
+  void fail(const Point& point, const char* stage, const char* type, const std::string& message) {
+    hand_in("failure", {{"point", point.index}, {"rank", rank_}, {"stage", stage}, {"type", type}, {"message", message}});
+  }
+
+  /// Once, when connections exist whose settings can be read back.
+  void hand_in_facts() {
+    if (facts_known_) return;
+    facts_known_ = true;
+    Settings settings = socket_settings();
+    settings.merge(channel_->settings());
+    hand_in("facts", {{"rank", rank_},
+                      {"host", host_name()},
+                      {"pid", getpid()},
+                      {"cores", allowed_cores()},
+                      {"loop_cost_ns", loop_cost_ns(stack_)},
+                      {"settings", settings}});
+  }
+
+  void apply_congestion() {
+    if (plan_.congestion) set_congestion(*plan_.congestion);
+  }
+
+  void hand_in(const char* kind, const json& body) { meeting_.hand_in(json{{kind, body}}.dump()); }
+
+  const Plan& plan_;
+  std::uint32_t rank_;
+  Meeting& meeting_;
+  const Stack& stack_;
+  std::unique_ptr<Channel> channel_;
+  Meter meter_;
+  bool facts_known_ = false;
+};
+
+}  // namespace
+
+void run_rank(const Plan& plan, std::uint32_t rank, Meeting& meeting, const Stack& stack) {
+  try {
+    Rank(plan, rank, meeting, stack).run();
+  } catch (const ChannelError& error) {
+    meeting.hand_in(json{{"fatal", {{"rank", rank}, {"type", error.type()}, {"message", error.what()}}}}.dump());
+    throw;
+  }
+}
+
+}  // namespace tensorwire

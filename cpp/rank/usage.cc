@@ -1,0 +1,100 @@
+#include "rank/usage.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <memory>
+
+namespace tensorwire {
+namespace {
+
+Nanoseconds in_ns(const timeval& time) { return time.tv_sec * 1_s + time.tv_usec * 1000; }
+
+std::uint64_t read_counter(const std::string& interface, const std::string& name) {
+  std::uint64_t value = 0;
+  std::ifstream("/sys/class/net/" + interface + "/statistics/" + name) >> value;
+  return value;
+}
+
+/// The kernel forgets the peak when 5 is written here, so that each stretch has its own.
+void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+std::uint64_t peak_memory_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::uint64_t kibibytes = 0;
+    if (word == "VmHWM:" && status >> kibibytes) return kibibytes * 1024;
+  }
+  return 0;
+}
+
+std::string numeric(const sockaddr* address) {
+  char text[NI_MAXHOST] = "";
+  const socklen_t length = address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  getnameinfo(address, length, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  return text;
+}
+
+}  // namespace
+
+std::optional<std::string> interface_of(const std::string& host) {
+  if (host.starts_with("127.")) return "lo";
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return std::nullopt;
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, &freeifaddrs);
+  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
+    const sockaddr* address = each->ifa_addr;
+    if (address == nullptr || (address->sa_family != AF_INET && address->sa_family != AF_INET6)) continue;
+    if (numeric(address) == host) return each->ifa_name;
+  }
+  return std::nullopt;
+}
+
+void Meter::start() {
+  reset_peak_memory();
+  begin_ = read();
+}
+
+nlohmann::json Meter::stop() const {
+  const Reading end = read();
+  nlohmann::json used = {{"usage",
+                          {{"window_ns", end.at - begin_.at},
+                           {"user_ns", end.user - begin_.user},
+                           {"system_ns", end.system - begin_.system},
+                           {"peak_memory_bytes", peak_memory_bytes()},
+                           {"voluntary_switches", end.voluntary - begin_.voluntary},
+                           {"involuntary_switches", end.involuntary - begin_.involuntary}}},
+                         {"wire", nullptr}};
+  if (interface_) {
+    used["wire"] = {{"interface", *interface_},
+                    {"tx_bytes", end.wire.tx_bytes - begin_.wire.tx_bytes},
+                    {"rx_bytes", end.wire.rx_bytes - begin_.wire.rx_bytes},
+                    {"tx_packets", end.wire.tx_packets - begin_.wire.tx_packets},
+                    {"rx_packets", end.wire.rx_packets - begin_.wire.rx_packets}};
+  }
+  return used;
+}
+
+Meter::Reading Meter::read() const {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return {.at = SteadyClock().now(),
+          .user = in_ns(usage.ru_utime),
+          .system = in_ns(usage.ru_stime),
+          .voluntary = usage.ru_nvcsw,
+          .involuntary = usage.ru_nivcsw,
+          .wire = read_wire()};
+}
+
+Wire Meter::read_wire() const {
+  if (!interface_) return {};
+  return {.tx_bytes = read_counter(*interface_, "tx_bytes"),
+          .rx_bytes = read_counter(*interface_, "rx_bytes"),
+          .tx_packets = read_counter(*interface_, "tx_packets"),
+          .rx_packets = read_counter(*interface_, "rx_packets")};
+}
+
+}  // namespace tensorwire
