@@ -1,0 +1,96 @@
+"""A rank whose channel is written in Python: python -m tensorwire.rank CHANNEL PLAN RANK.
+
+It runs the very loops of the native ranks, through the compiled module; only the channel is Python.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from tensorwire import _core
+
+
+class Opening(Protocol):
+    """What a channel is told when it is opened (cpp/channels/open.h)."""
+
+    rank: int
+    size: int
+    serves: bool
+    host: str
+    port: int
+    serialized: bool
+    spin: bool
+    options: dict[str, Any]
+
+
+class Caller(Protocol):
+    """Starts calls and collects replies; cpp/core/channel.h has the promises of each method."""
+
+    def prepare(self, payloads: Sequence[Sequence[memoryview]], /) -> None: ...
+    def call(self, slot: int, payload: int, echo: bool, /) -> None: ...
+    def wait(self, most: int, timeout_ns: int, /) -> Sequence[tuple[int, int]]:
+        """Up to `most` pairs of a slot and the payload bytes that its peer received or echoed."""
+        ...
+
+    def reply(self, slot: int, /) -> Sequence[bytes]: ...
+
+
+class Channel(Protocol):
+    """One stack, open on one rank."""
+
+    def caller(self, slots: Sequence[int], /) -> Caller: ...
+    def served(self) -> tuple[int, int]:
+        """Calls and payload bytes served so far."""
+        ...
+
+    def settings(self) -> dict[str, str]: ...
+    def close(self) -> None: ...
+
+
+Open = Callable[[Opening, Callable[[bytes], list[bytes]]], Channel]
+
+
+class NullCaller:
+    """Moves nothing: what the loop costs over it is the cost of the loop and of the step into Python."""
+
+    def __init__(self) -> None:
+        self._sizes: list[int] = []
+        self._finished: list[tuple[int, int]] = []
+
+    def prepare(self, payloads: Sequence[Sequence[memoryview]], /) -> None:
+        self._sizes = [sum(len(buffer) for buffer in payload) for payload in payloads]
+
+    def call(self, slot: int, payload: int, echo: bool, /) -> None:
+        self._finished.append((slot, self._sizes[payload]))
+
+    def wait(self, most: int, timeout_ns: int, /) -> Sequence[tuple[int, int]]:
+        finished, self._finished = self._finished[:most], self._finished[most:]
+        return finished
+
+    def reply(self, slot: int, /) -> Sequence[bytes]:
+        return []
+
+
+def main() -> int:
+    """Runs one rank; exits as the native ranks do (cpp/rank/main.cc)."""
+    from tensorwire import registry
+    from tensorwire.errors import TensorwireError
+
+    if len(sys.argv) != 4:
+        print("usage: python -m tensorwire.rank CHANNEL PLAN RANK", file=sys.stderr)
+        return 2
+    name, plan, rank = sys.argv[1:]
+    parent = os.environ.get("TENSORWIRE_PARENT")
+    if parent and not _core.die_with(int(parent)):
+        return 1
+    try:
+        _core.run_rank(plan, int(rank), os.environ["TENSORWIRE_TOKEN"], registry.opener(name), NullCaller)
+    except TensorwireError as error:
+        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
