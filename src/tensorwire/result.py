@@ -1,0 +1,199 @@
+"""A result: the spec, the environment and what every rank saw. Facts only; rates are computed when they are shown."""
+
+import msgspec
+
+from tensorwire.errors import FileFormatError, SpecError
+from tensorwire.histogram import Histogram
+from tensorwire.spec import Spec
+
+FORMAT = "tensorwire.result"
+VERSION = 1
+
+
+class Serialization(msgspec.Struct, frozen=True, kw_only=True):
+    """Time spent turning buffers into a message and back, summed over the calls."""
+
+    serialize_ns: int
+    deserialize_ns: int
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """The run in slices of `interval_ns`: replies that came, their payload bytes, the longest latency."""
+
+    interval_ns: int
+    calls: tuple[int, ...]
+    bytes: tuple[int, ...]
+    max_ns: tuple[int, ...]
+
+
+class PeerCount(msgspec.Struct, frozen=True, kw_only=True):
+    """The calls to one peer, and the sum of their latencies."""
+
+    rank: int
+    calls: int
+    latency_ns: int
+
+
+class Calling(msgspec.Struct, frozen=True, kw_only=True):
+    """What a calling rank saw. `bytes` are the payload bytes it sent; an echo brings as many back.
+
+    `begin_ns` is CLOCK_MONOTONIC of the rank's host; `missed` are calls of an open loop that were due and never begun.
+    """
+
+    calls: int
+    missed: int
+    bytes: int
+    begin_ns: int
+    elapsed_ns: int
+    latency: Histogram
+    series: Series
+    peers: tuple[PeerCount, ...]
+    serialization: Serialization
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """What a serving rank received and answered."""
+
+    calls: int
+    bytes: int
+    serialization: Serialization
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process used between the start and the end of the measurement, `window_ns` apart."""
+
+    window_ns: int
+    user_ns: int
+    system_ns: int
+    peak_memory_bytes: int
+    voluntary_switches: int
+    involuntary_switches: int
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """What the interface of the rank's address moved meanwhile, for whichever process."""
+
+    interface: str
+    tx_bytes: int
+    rx_bytes: int
+    tx_packets: int
+    rx_packets: int
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rank saw of one point."""
+
+    point: int
+    rank: int
+    calling: Calling | None
+    serving: Serving | None
+    usage: Usage
+    wire: Wire | None
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong in one point; `rank` is None when it was no rank's own doing."""
+
+    point: int
+    rank: int | None
+    stage: str
+    type: str
+    message: str
+
+
+class RankFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A rank as it turned out: host, the cores it may run on, and its effective settings and library versions."""
+
+    rank: int
+    host: str
+    pid: int
+    cores: tuple[int, ...]
+    loop_cost_ns: float
+    settings: dict[str, str]
+
+
+class Repetition(msgspec.Struct, frozen=True, kw_only=True):
+    """One run with fresh processes."""
+
+    ranks: tuple[RankFacts, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the result: the exact sizes of the payloads that were sent in turn, and the bytes of each."""
+
+    payloads: tuple[tuple[int, ...], ...]
+    totals: tuple[int, ...]
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """The pattern as it was run."""
+
+    roles: tuple[str, ...]
+    calls: tuple[tuple[int, ...], ...]
+    reply: str
+    outstanding: int
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The host, by an allow-list of facts: name to value."""
+
+    host: str
+    cpu: str
+    cores: tuple[int, ...]
+    memory_bytes: int
+    kernel: str
+    facts: dict[str, str]
+    versions: dict[str, str]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One run's file. `status` is complete, or partial when the run was cut short; failures stand in the repetitions."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    tensorwire: str
+    created: str
+    """When the run began, ISO 8601 in UTC."""
+    status: str = "partial"
+    spec: Spec
+    payload: str
+    """What was sent, in words."""
+    traffic: Traffic
+    points: tuple[Point, ...]
+    environment: Environment
+    repetitions: tuple[Repetition, ...] = ()
+
+
+class _Head(msgspec.Struct):
+    format: str = ""
+    version: int = 0
+
+
+def encode(result: Result) -> bytes:
+    """The result as the bytes of a file: indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+
+
+def decode(data: bytes, name: str = "the file") -> Result:
+    """The result that a file's bytes hold. Raises FileFormatError for anything else, `name` naming the culprit."""
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+    except msgspec.DecodeError as wrong:
+        raise FileFormatError(f"{name} is not a result, or is damaged: {wrong}") from wrong
+    if head.format != FORMAT:
+        raise FileFormatError(f"{name} is not a tensorwire result (its format is {head.format or 'not given'!r})")
+    if head.version > VERSION:
+        raise FileFormatError(
+            f"{name} has version {head.version}, from a newer tensorwire; this one reads up to {VERSION}: upgrade to read it"
+        )
+    try:
+        return msgspec.json.decode(data, type=Result)
+    except (msgspec.DecodeError, SpecError) as wrong:
+        raise FileFormatError(f"{name} is damaged: {wrong}") from wrong
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema of the file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FORMAT, **msgspec.json.schema(Result)}
