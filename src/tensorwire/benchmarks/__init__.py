@@ -1,0 +1,42 @@
+"""A benchmark is a traffic pattern: which ranks there are, who calls whom, and what they reply.
+
+Law: a benchmark never names a channel and never touches a clock; the one timing loop of the core runs them all.
+"""
+
+from typing import Literal, Protocol
+
+import msgspec
+
+Reply = Literal["echo", "acknowledge"]
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """The part one rank plays: `calls` are the ranks it calls."""
+
+    name: str
+    serves: bool
+    calls: tuple[int, ...] = ()
+
+
+class Pattern(msgspec.Struct, frozen=True, kw_only=True):
+    """The traffic of one run, rank by rank; `outstanding` calls in flight to each peer unless the spec says otherwise."""
+
+    roles: tuple[Role, ...]
+    reply: Reply
+    outstanding: int = 1
+
+    @property
+    def size(self) -> int:
+        return len(self.roles)
+
+
+class Benchmark(Protocol):
+    """What every module of this folder offers under the name in its entry point."""
+
+    name: str
+    summary: str
+    options: type[msgspec.Struct]
+    shows: tuple[str, ...]
+    """The columns of its table: names of metrics (docs/metrics.md)."""
+
+    def pattern(self, options: msgspec.Struct, /) -> Pattern: ...

@@ -1,0 +1,62 @@
+"""A channel is a stack under test. It moves bytes: it never warms up, repeats, times or prints.
+
+Law: one native file (or one Python `open`), one module here, one entry point. A library that is missing takes its one
+channel away, with a sentence that says what to install. docs/adding-a-channel.md walks through it.
+"""
+
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+import tensorwire
+from tensorwire.errors import ChannelUnavailable
+
+
+class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For a channel that has nothing to choose."""
+
+
+class Channel(Protocol):
+    """What every module of this folder offers under the name in its entry point."""
+
+    name: str
+    summary: str
+    options: type[msgspec.Struct]
+    serializes: bool
+    """Whether `--mode serialized` means something to it."""
+
+    def command(self) -> tuple[str, ...]:
+        """The program of one rank, which takes a plan and a rank number. Raises ChannelUnavailable."""
+        ...
+
+
+class Native:
+    """A stack whose ranks are an executable of their own, tensorwire-rank-NAME."""
+
+    def __init__(
+        self, name: str, summary: str, options: type[msgspec.Struct] = NoOptions, serializes: bool = False, remedy: str = ""
+    ) -> None:
+        self.name = name
+        self.summary = summary
+        self.options = options
+        self.serializes = serializes
+        self._remedy = remedy
+
+    def command(self) -> tuple[str, ...]:
+        program = installed(f"tensorwire-rank-{self.name}")
+        if program is None:
+            raise ChannelUnavailable(f"channel {self.name} was not built here; {self._remedy}, then install tensorwire again")
+        return (str(program),)
+
+
+def python_rank(name: str) -> tuple[str, ...]:
+    """The program of a rank whose channel is written in Python: its module has `open(opening, all_gather)`."""
+    return (sys.executable, "-m", "tensorwire.rank", name)
+
+
+def installed(program: str) -> Path | None:
+    """Where a native rank program lies, or None."""
+    places = (Path(place) / "bin" / program for place in tensorwire.__path__)  # two in an editable install
+    return next((path for path in places if path.is_file()), None)

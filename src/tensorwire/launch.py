@@ -1,0 +1,170 @@
+"""One launch: starts the ranks, holds their rendezvous, and hears what they have to say until all are done."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from tensorwire import errors
+from tensorwire.errors import ChannelError, LaunchError, RankFailed
+from tensorwire.launchers import Command, Exit, Job, Launcher
+from tensorwire.plan import Plan
+from tensorwire.rendezvous import HandedIn, Joined, Left, Meeting
+from tensorwire.result import Failure, Measurement, RankFacts
+
+_TICK_SECONDS = 0.05
+_SLACK_SECONDS = 60.0
+_LAST_WORDS_SECONDS = 5.0
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """The ranks have begun a stage of a point: prepare, check, warm-up, ready or measure."""
+
+    point: int
+    name: str
+
+
+class Fatal(msgspec.Struct, frozen=True, kw_only=True):
+    """A rank could not open its channel."""
+
+    rank: int
+    type: str
+    message: str
+
+    def error(self) -> ChannelError:
+        """The exception that the rank meant."""
+        kind = getattr(errors, self.type, ChannelError)
+        known = isinstance(kind, type) and issubclass(kind, ChannelError)
+        return (kind if known else ChannelError)(f"rank {self.rank}: {self.message}")
+
+
+Told = Stage | RankFacts | Measurement | Failure
+
+
+class _Words(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rank hands in: an object with one key."""
+
+    stage: Stage | None = None
+    facts: RankFacts | None = None
+    measurement: Measurement | None = None
+    failure: Failure | None = None
+    fatal: Fatal | None = None
+
+
+class Launch:
+    """The ranks of one plan, from start to end."""
+
+    def __init__(self, commands: tuple[Command, ...], plan: Callable[[str], Plan], join_timeout_ns: int) -> None:
+        """`plan` makes the plan once the rendezvous has an address."""
+        self._commands = commands
+        self._make_plan = plan
+        self._join_seconds = join_timeout_ns / 1e9
+
+    def run(self, launcher: Launcher, directory: Path) -> Iterator[Told]:
+        """What the ranks tell, as they tell it. Raises LaunchError (RankFailed) when one is lost, ChannelError when one
+        cannot open its channel. However it ends, no rank is left."""
+        with Meeting(len(self._commands)) as meeting:
+            plan = self._make_plan(meeting.address)
+            (directory / "plan.json").write_bytes(msgspec.json.encode(plan))
+            commands = [self._complete(command, directory, meeting.token) for command in self._commands]
+            with launcher.start(commands, directory) as job:
+                yield from self._hear(meeting, job, _stage_seconds(plan))
+
+    def _complete(self, command: Command, directory: Path, token: str) -> Command:
+        return msgspec.structs.replace(
+            command,
+            argv=(*command.argv, str(directory / "plan.json"), str(command.rank)),
+            environment={**command.environment, "TENSORWIRE_TOKEN": token},
+        )
+
+    def _hear(self, meeting: Meeting, job: Job, stage_seconds: float) -> Iterator[Told]:
+        watch = _Watch(self._commands, meeting, job)
+        watch.expect_within(self._join_seconds)
+        while not watch.done:
+            for event in meeting.pump(_TICK_SECONDS):
+                match event:
+                    case Joined():
+                        if not meeting.absent:
+                            watch.expect_within(stage_seconds)
+                    case Left(rank):
+                        watch.left(rank)
+                    case HandedIn(_, blob):
+                        told = _understand(blob)
+                        if isinstance(told, Stage):
+                            watch.expect_within(stage_seconds)
+                        yield told
+            watch.look()
+
+
+class _Watch:
+    """Knows how long to wait, and whom to blame."""
+
+    def __init__(self, commands: tuple[Command, ...], meeting: Meeting, job: Job) -> None:
+        self._commands = commands
+        self._meeting = meeting
+        self._job = job
+        self._ended: set[int] = set()
+        self._left: dict[int, float] = {}
+        self._seconds = 0.0
+        self._deadline = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether every rank ended and everything that it had sent was heard."""
+        return len(self._ended) == len(self._left) == len(self._commands)
+
+    def expect_within(self, seconds: float) -> None:
+        """Something must come within `seconds` from now."""
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+
+    def left(self, rank: int) -> None:
+        self._left[rank] = time.monotonic()
+
+    def look(self) -> None:
+        """Raises LaunchError for a rank that failed, vanished, never came or is late."""
+        exits = self._job.exits()
+        self._ended.update(each.rank for each in exits)
+        failed = sorted((each for each in exits if each.status != 0), key=lambda each: (each.status > 0, each.rank))
+        if failed:
+            raise self._failure(failed[0])
+        now = time.monotonic()
+        for rank, since in self._left.items():
+            if rank not in self._ended and now - since > _LAST_WORDS_SECONDS:
+                raise LaunchError(f"{self._name(rank)} left the rendezvous and did not end")
+        if now > self._deadline and not self.done:
+            raise LaunchError(self._overdue())
+
+    def _failure(self, ended: Exit) -> RankFailed:
+        role = self._commands[ended.rank].role
+        return RankFailed(ended.rank, role, self._job.host(ended.rank), ended.status, ended.stderr)
+
+    def _overdue(self) -> str:
+        absent = self._meeting.absent
+        if absent:
+            return f"{self._names(absent)} did not join within {self._seconds:g} s"
+        late = self._meeting.late or [rank for rank in range(len(self._commands)) if rank not in self._ended]
+        return f"{self._names(late)} did not finish a stage of the run within {self._seconds:g} s"
+
+    def _name(self, rank: int) -> str:
+        return f"rank {rank} ({self._commands[rank].role})"
+
+    def _names(self, ranks: list[int]) -> str:
+        shown = ", ".join(self._name(rank) for rank in ranks[:4])
+        return shown + (f" and {len(ranks) - 4} more" if len(ranks) > 4 else "")
+
+
+def _stage_seconds(plan: Plan) -> float:
+    """The longest that a stage may take: its set time, one call's timeout, and slack for start and memory."""
+    return max(plan.warmup_ns, plan.duration_ns) / 1e9 + plan.timeout_ns / 1e9 + _SLACK_SECONDS
+
+
+def _understand(blob: bytes) -> Told:
+    words = msgspec.json.decode(blob, type=_Words)
+    if words.fatal:
+        raise words.fatal.error()
+    told = words.stage or words.facts or words.measurement or words.failure
+    if told is None:
+        raise LaunchError("a rank handed in something that this version does not know")
+    return told

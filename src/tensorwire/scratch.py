@@ -1,0 +1,28 @@
+"""The directory of one run: the plan, what the ranks print, their Unix-domain sockets. Gone when the run is."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_PREFIX = "tensorwire-"
+
+
+@contextlib.contextmanager
+def directory() -> Iterator[Path]:
+    """A private directory, removed at the end; so are those of drivers that were killed before they could."""
+    _sweep()
+    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep() -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = path.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and path.stat().st_uid == os.getuid():
+            shutil.rmtree(path, ignore_errors=True)
