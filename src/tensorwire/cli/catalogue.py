@@ -1,0 +1,85 @@
+"""tensorwire list: what there is to choose from."""
+
+from collections.abc import Callable, Iterator
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from tensorwire import metrics, payload, registry
+from tensorwire.errors import ChannelUnavailable
+
+Row = tuple[str, str]
+
+
+def _benchmarks() -> Iterator[Row]:
+    for name in registry.names("benchmark"):
+        found = registry.benchmark(name)
+        yield name, found.summary + _known(found.options)
+
+
+def _channels() -> Iterator[Row]:
+    for name in registry.names("channel"):
+        found = registry.channel(name)
+        try:
+            found.command()
+            missing = ""
+        except ChannelUnavailable as wrong:
+            missing = f"\n[yellow]not here: {wrong}[/yellow]"
+        yield name, found.summary + _known(found.options) + missing
+
+
+def _launchers() -> Iterator[Row]:
+    for name in registry.names("launcher"):
+        yield name, registry.launcher(name).summary
+
+
+def _schemes() -> Iterator[Row]:
+    for scheme in payload.Scheme.__args__:
+        name = str(scheme.__struct_config__.tag)
+        yield name, " ".join((scheme.__doc__ or "").split("\n\n")[0].split()) + _known(scheme)
+
+
+def _metrics() -> Iterator[Row]:
+    for metric in metrics.CATALOGUE.values():
+        yield metric.name, f"{metric.meaning} \\[{metric.unit}]" if metric.unit else metric.meaning
+
+
+_KINDS: dict[str, Callable[[], Iterator[Row]]] = {
+    "benchmarks": _benchmarks,
+    "channels": _channels,
+    "launchers": _launchers,
+    "schemes": _schemes,
+    "metrics": _metrics,
+}
+
+
+@click.command("list", short_help="List benchmarks, channels, launchers, schemes or metrics.")
+@click.argument("kinds", nargs=-1, type=click.Choice(list(_KINDS)))
+def command(kinds: tuple[str, ...]) -> None:
+    """List what there is: of the KINDS named, or benchmarks, channels and launchers."""
+    console = Console()
+    for kind in kinds or ("benchmarks", "channels", "launchers"):
+        table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column()
+        for name, told in _KINDS[kind]():
+            table.add_row(name, told)
+        console.print(table)
+        console.print()
+
+
+def _known(kind: type[msgspec.Struct]) -> str:
+    """The options of a plug-in with their defaults."""
+    known = []
+    for field in msgspec.structs.fields(kind):
+        value = "" if field.default is msgspec.NODEFAULT else f"={_told(field.default)}"
+        known.append(f"{field.name.removesuffix('_ns')}{value}")
+    return f"\n[dim]{' '.join(known)}[/dim]" if known else ""
+
+
+def _told(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

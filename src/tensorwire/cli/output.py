@@ -1,0 +1,63 @@
+"""How a result is printed: the flags that `run` and `show` share."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+import msgspec
+
+from tensorwire.result import Result
+
+
+class How(msgspec.Struct, frozen=True, kw_only=True):
+    """A format, and whether per-rank and percentile details are wanted (tables only)."""
+
+    format: str
+    detail: bool
+
+    def print(self, result: Result) -> None:
+        """On stdout; nothing for a result without a single measurement or failure."""
+        if any(repetition.measurements or repetition.failures for repetition in result.repetitions):
+            _PRINTERS[self.format](result, self.detail)
+
+
+def how_to_show(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a click command --format and --detail, and the function a `show` in their place."""
+
+    @click.option("--format", "format_", type=click.Choice(list(_PRINTERS)), default="table", help="[default: table]")
+    @click.option("--detail", is_flag=True, help="Percentiles, each rank, and the course over time.")
+    @wraps(command)
+    def with_how(*args: Any, format_: str, detail: bool, **kwargs: Any) -> Any:
+        return command(*args, show=How(format=format_, detail=detail), **kwargs)
+
+    return with_how
+
+
+def _table(result: Result, detail: bool) -> None:
+    from rich.console import Console
+
+    from tensorwire.report.table import table
+
+    table(result, Console(), detail=detail)
+
+
+def _json(result: Result, detail: bool) -> None:
+    from tensorwire.report.data import as_json
+
+    click.echo(as_json(result))
+
+
+def _csv(result: Result, detail: bool) -> None:
+    from tensorwire.report.data import as_csv
+
+    click.echo(as_csv(result), nl=False)
+
+
+def _osu(result: Result, detail: bool) -> None:
+    from tensorwire.report.osu import osu
+
+    click.echo(osu(result), nl=False)
+
+
+_PRINTERS = {"table": _table, "json": _json, "csv": _csv, "osu": _osu}
