@@ -139,7 +139,8 @@ std::size_t Lane::receive_echo(std::span<Completion> done, bool block) {
 
 std::size_t Lane::receive_acknowledgements(std::span<Completion> done, bool block) {
   std::size_t expected = 0;
-  while (expected < std::min(waiting_ - unsent_, done.size()) && entry(expected).call.reply == Reply::acknowledge) ++expected;
+  while (expected < std::min(waiting_ - unsent_, done.size()) && entry(expected).call.reply == Reply::acknowledge)
+    ++expected;
   auto* into = reinterpret_cast<std::byte*>(acknowledgements_.data());
   do {
     const std::size_t n = moved([&] {

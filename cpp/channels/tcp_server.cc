@@ -108,7 +108,8 @@ Server::~Server() {
 }
 
 Served Server::served() const {
-  return {.calls = calls_.load(std::memory_order_relaxed), .bytes = bytes_.load(std::memory_order_relaxed), .spent = {}};
+  return {
+      .calls = calls_.load(std::memory_order_relaxed), .bytes = bytes_.load(std::memory_order_relaxed), .spent = {}};
 }
 
 void Server::accept_all() {

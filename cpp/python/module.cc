@@ -51,10 +51,11 @@ void translate(const std::exception_ptr& thrown, void*) {
 
 NB_MODULE(_core, module) {
   nb::register_exception_translator(tensorwire::translate);
-  module.def("run_rank", &tensorwire::run, nb::arg("plan"), nb::arg("rank"), nb::arg("token"), nb::arg("open"),
-             nb::arg("null_caller"),
-             "Runs one rank of a plan file. `open(opening, all_gather)` opens its channel, `null_caller()` makes a caller "
-             "that moves nothing. Raises ChannelError when the channel cannot be opened, PeerLost when the driver is gone.");
+  module.def(
+      "run_rank", &tensorwire::run, nb::arg("plan"), nb::arg("rank"), nb::arg("token"), nb::arg("open"),
+      nb::arg("null_caller"),
+      "Runs one rank of a plan file. `open(opening, all_gather)` opens its channel, `null_caller()` makes a caller "
+      "that moves nothing. Raises ChannelError when the channel cannot be opened, PeerLost when the driver is gone.");
   module.def("die_with", &tensorwire::die_with, nb::arg("parent"),
              "Has the kernel end this process with its parent; False when the parent is not `parent` any more.");
 }

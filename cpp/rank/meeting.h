@@ -1,8 +1,9 @@
 // The rendezvous over TCP: the driver listens, every rank proves with the token that it belongs.
 //
 // Frames are a little-endian length (u32) and so many bytes. A rank's first frame is a JSON object with its
-// rank and the token; after that the first byte of a frame tells what it is: 'G' a blob to gather, 'H' a blob handed in.
-// The driver answers a complete round with 'G' and, for each rank, a length and its blob; 'X' and a reason ends the run.
+// rank and the token; after that the first byte of a frame tells what it is: 'G' a blob to gather, 'H' a blob handed
+// in. The driver answers a complete round with 'G' and, for each rank, a length and its blob; 'X' and a reason ends the
+// run.
 #pragma once
 
 #include <cstdint>

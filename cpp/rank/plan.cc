@@ -14,8 +14,8 @@ RankPlan read_rank(const json& rank) {
 }
 
 Fill read_fill(const std::string& name) {
-  return std::map<std::string, Fill>{
-      {"random", Fill::random}, {"zeros", Fill::zeros}, {"float32", Fill::float32}}.at(name);
+  return std::map<std::string, Fill>{{"random", Fill::random}, {"zeros", Fill::zeros}, {"float32", Fill::float32}}.at(
+      name);
 }
 
 Reply read_reply(const std::string& name) {

@@ -32,7 +32,7 @@ struct Plan {
   std::vector<Point> points;
   Fill fill = Fill::random;
   std::uint64_t seed = 0;
-  Load load;  // for each thread of each rank; `slots` is filled in there
+  Load load;                      // for each thread of each rank; `slots` is filled in there
   std::uint32_t outstanding = 1;  // calls in flight to each peer
   std::uint32_t threads = 1;      // calling threads of a rank
   Nanoseconds warmup = 0;

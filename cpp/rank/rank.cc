@@ -64,24 +64,33 @@ class Rank {
     const auto payloads = [&] { return memory->payloads(); };
     const bool calls = !plan_.ranks[rank_].calls.empty();
 
-    const bool measured = together(point, "prepare", [&] {
-      if (!calls) return;
-      memory.emplace(point.payloads, plan_.fill, plan_.seed);
-      callers.emplace(plan_, rank_, *channel_);
-      callers->prepare(payloads());
-      apply_congestion();
-    }) && together(point, "check", [&] {
-      if (calls) callers->check(payloads());
-      hand_in_facts();
-    }) && together(point, "warm-up", [&] {
-      if (calls && plan_.warmup > 0) callers->run(payloads(), plan_.warmup, plan_.load.max_calls);
-    }) && together(point, "ready", [&] {
-      served = channel_->served();
-      if (calls) spent = callers->spent();
-      meter_.start();
-    }) && together(point, "measure", [&] {
-      if (calls) recordings = callers->run(payloads(), plan_.load.duration, plan_.load.max_calls);
-    });
+    const bool measured = together(point, "prepare",
+                                   [&] {
+                                     if (!calls) return;
+                                     memory.emplace(point.payloads, plan_.fill, plan_.seed);
+                                     callers.emplace(plan_, rank_, *channel_);
+                                     callers->prepare(payloads());
+                                     apply_congestion();
+                                   }) &&
+                          together(point, "check",
+                                   [&] {
+                                     if (calls) callers->check(payloads());
+                                     hand_in_facts();
+                                   }) &&
+                          together(point, "warm-up",
+                                   [&] {
+                                     if (calls && plan_.warmup > 0)
+                                       callers->run(payloads(), plan_.warmup, plan_.load.max_calls);
+                                   }) &&
+                          together(point, "ready",
+                                   [&] {
+                                     served = channel_->served();
+                                     if (calls) spent = callers->spent();
+                                     meter_.start();
+                                   }) &&
+                          together(point, "measure", [&] {
+                            if (calls) recordings = callers->run(payloads(), plan_.load.duration, plan_.load.max_calls);
+                          });
     if (!measured) return;
 
     json measurement = meter_.stop();
@@ -115,7 +124,8 @@ class Rank {
   }
 
   void fail(const Point& point, const char* stage, const char* type, const std::string& message) {
-    hand_in("failure", {{"point", point.index}, {"rank", rank_}, {"stage", stage}, {"type", type}, {"message", message}});
+    hand_in("failure",
+            {{"point", point.index}, {"rank", rank_}, {"stage", stage}, {"type", type}, {"message", message}});
   }
 
   /// Once, when connections exist whose settings can be read back.

@@ -18,7 +18,8 @@ struct Stack {
 };
 
 /// Hands the driver facts, measurements and failures as JSON objects with one key. A failure of the channel ends
-/// the point on every rank, not the run. Throws ChannelError when the channel cannot be opened, PeerLost when the driver is gone.
+/// the point on every rank, not the run. Throws ChannelError when the channel cannot be opened, PeerLost when the
+/// driver is gone.
 void run_rank(const Plan& plan, std::uint32_t rank, Meeting& meeting, const Stack& stack);
 
 }  // namespace tensorwire

@@ -3,7 +3,7 @@
 import msgspec
 
 from tensorwire.benchmarks import Pattern, Reply
-from tensorwire.spec import Closed, Fill, Poisson, Spec
+from tensorwire.spec import Closed, Fill, Pin, Poisson, Spec
 
 
 class RankPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,16 +104,15 @@ def ports(spec: Spec, pattern: Pattern) -> list[int]:
 
 
 def _ranks(spec: Spec, pattern: Pattern, cores: tuple[int, ...]) -> tuple[RankPlan, ...]:
-    places = {
-        "distinct": lambda rank: (cores[rank % len(cores)],),
-        "same": lambda rank: cores[:1],
-        "none": lambda rank: (),
-    }
-    place = places[spec.placement.pin]
     return tuple(
-        RankPlan(serves=role.serves, port=port, calls=role.calls, cores=place(rank))
+        RankPlan(serves=role.serves, port=port, calls=role.calls, cores=_place(spec.placement.pin, rank, cores))
         for rank, (role, port) in enumerate(zip(pattern.roles, ports(spec, pattern), strict=True))
     )
+
+
+def _place(pin: Pin, rank: int, cores: tuple[int, ...]) -> tuple[int, ...]:
+    places: dict[Pin, tuple[int, ...]] = {"distinct": (cores[rank % len(cores)],), "same": cores[:1], "none": ()}
+    return places[pin]
 
 
 def _arrivals(spec: Spec) -> Arrivals | None:

@@ -5,50 +5,10 @@ It runs the very loops of the native ranks, through the compiled module; only th
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
-from tensorwire import _core
-
-
-class Opening(Protocol):
-    """What a channel is told when it is opened (cpp/channels/open.h)."""
-
-    rank: int
-    size: int
-    serves: bool
-    host: str
-    port: int
-    serialized: bool
-    spin: bool
-    options: dict[str, Any]
-
-
-class Caller(Protocol):
-    """Starts calls and collects replies; cpp/core/channel.h has the promises of each method."""
-
-    def prepare(self, payloads: Sequence[Sequence[memoryview]], /) -> None: ...
-    def call(self, slot: int, payload: int, echo: bool, /) -> None: ...
-    def wait(self, most: int, timeout_ns: int, /) -> Sequence[tuple[int, int]]:
-        """Up to `most` pairs of a slot and the payload bytes that its peer received or echoed."""
-        ...
-
-    def reply(self, slot: int, /) -> Sequence[bytes]: ...
-
-
-class Channel(Protocol):
-    """One stack, open on one rank."""
-
-    def caller(self, slots: Sequence[int], /) -> Caller: ...
-    def served(self) -> tuple[int, int]:
-        """Calls and payload bytes served so far."""
-        ...
-
-    def settings(self) -> dict[str, str]: ...
-    def close(self) -> None: ...
-
-
-Open = Callable[[Opening, Callable[[bytes], list[bytes]]], Channel]
+from tensorwire import _core, registry
+from tensorwire.errors import TensorwireError
 
 
 class NullCaller:
@@ -74,9 +34,6 @@ class NullCaller:
 
 def main() -> int:
     """Runs one rank; exits as the native ranks do (cpp/rank/main.cc)."""
-    from tensorwire import registry
-    from tensorwire.errors import TensorwireError
-
     if len(sys.argv) != 4:
         print("usage: python -m tensorwire.rank CHANNEL PLAN RANK", file=sys.stderr)
         return 2

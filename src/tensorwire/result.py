@@ -149,7 +149,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One run's file. `status` is complete, or partial when the run was cut short; failures stand in the repetitions."""
+    """One run's file. `status` is complete, or partial when it was cut short; failures stand in the repetitions."""
 
     format: str = FORMAT
     version: int = VERSION
@@ -186,7 +186,7 @@ def decode(data: bytes, name: str = "the file") -> Result:
         raise FileFormatError(f"{name} is not a tensorwire result (its format is {head.format or 'not given'!r})")
     if head.version > VERSION:
         raise FileFormatError(
-            f"{name} has version {head.version}, from a newer tensorwire; this one reads up to {VERSION}: upgrade to read it"
+            f"{name} has version {head.version}, from a newer tensorwire; upgrade to read it (this one reads {VERSION})"
         )
     try:
         return msgspec.json.decode(data, type=Result)

@@ -11,18 +11,22 @@ _PREFIX = "tensorwire-"
 
 
 @contextlib.contextmanager
-def directory() -> Iterator[Path]:
-    """A private directory, removed at the end; so are those of drivers that were killed before they could."""
-    _sweep()
-    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+def directory(parent: Path | None = None) -> Iterator[Path]:
+    """A private directory, removed at the end; so are those of drivers that were killed before they could.
+
+    It is made in `parent`, or where temporary files belong.
+    """
+    where = parent or Path(tempfile.gettempdir())
+    _sweep(where)
+    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=where))
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _sweep() -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+def _sweep(where: Path) -> None:
+    for path in where.glob(f"{_PREFIX}*-*"):
         owner = path.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists() and path.stat().st_uid == os.getuid():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Runs one spec from start to result file. A run that is cut short leaves a valid partial result."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from tensorwire.channels import Channel
 from tensorwire.errors import RankFailed
 from tensorwire.launch import Launch, Stage
 from tensorwire.launchers import Command, Launcher
-from tensorwire.preflight import preflight, resolve
+from tensorwire.preflight import is_unix, preflight, resolve
 from tensorwire.result import (
     Failure,
     Measurement,
@@ -45,6 +46,7 @@ class Session:
     def __init__(self, spec: Spec, file: Path) -> None:
         """Checks the whole request; raises SpecError, ChannelUnavailable or AddressInUse before any process starts."""
         self.file = file
+        self.saved = False
         self._launcher: Launcher = registry.launcher(spec.launcher)
         self.benchmark: Benchmark = registry.benchmark(spec.benchmark)
         channel: Channel = registry.channel(spec.channel)
@@ -95,8 +97,7 @@ class Session:
             Command(rank=rank, role=role.name, argv=self._command, environment={})
             for rank, role in enumerate(self._pattern.roles)
         )
-        with scratch.directory() as directory:
-            host = f"unix:{directory}" if self._host == "unix" else self._host
+        with scratch.directory() as directory, self._serving_host() as host:
             chosen = cast(dict[str, object], msgspec.to_builtins(self._options))
 
             def make_plan(address: str) -> plan.Plan:
@@ -104,6 +105,16 @@ class Session:
                 return plan.make(spec, self._pattern, chosen, points, site)
 
             yield from Launch(commands, make_plan, spec.join_timeout_ns).run(self._launcher, directory)
+
+    @contextlib.contextmanager
+    def _serving_host(self) -> Iterator[str]:
+        """The address that the ranks are given: Unix-domain sockets get a directory of this launch's own."""
+        if not is_unix(self._host):
+            yield self._host
+            return
+        parent = self._host.partition(":")[2]
+        with scratch.directory(Path(parent) if parent else None) as sockets:
+            yield f"unix:{sockets}"
 
     def _keep(self, repetition: int, so_far: Repetition) -> None:
         done = self.result.repetitions[:repetition]
@@ -132,6 +143,7 @@ class Session:
         try:
             unfinished.write_bytes(encode(self.result))
             unfinished.replace(self.file)
+            self.saved = True
         finally:
             unfinished.unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from tensorwire.units import Bytes, Nanoseconds, format_size, parse_size, read
 
 Fill = Literal["random", "zeros", "float32"]
 Mode = Literal["non-serialized", "serialized"]
+Pin = Literal["distinct", "same", "none"]
 
 _SECOND = 1_000_000_000
 _MOST_IN_FLIGHT = 4096
@@ -82,7 +83,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `congestion`: TCP congestion control of every socket; None: the kernel's.
     """
 
-    pin: Literal["distinct", "same", "none"] = "distinct"
+    pin: Pin = "distinct"
     wait: Literal["block", "spin"] = "block"
     malloc: Literal["tuned", "default"] = "tuned"
     congestion: str | None = None
@@ -148,7 +149,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if any(size < 1 for size in self.sizes):
             raise SpecError("sizes", list(self.sizes), "sizes of at least 1 B")
         if self.sizes and self.payload != Uniform():
-            raise SpecError("sizes", list(self.sizes), "given without a payload scheme: each size is a payload of one buffer")
+            raise SpecError("sizes", list(self.sizes), "given without a scheme: each size is a payload of one buffer")
 
     def points(self) -> tuple[tuple[Payload, ...], ...]:
         """The rows of the result: for each, the payloads that are sent in turn."""
@@ -191,7 +192,7 @@ def sweep(begin: str, end: str, factor: int) -> list[Bytes]:
     return sizes
 
 
-def parse_toml(text: str) -> dict[str, object]:
+def parse_toml(text: str) -> dict[str, Any]:
     """The words of a spec file. Raises SpecError when it is not TOML."""
     try:
         return tomllib.loads(text)

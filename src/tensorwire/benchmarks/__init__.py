@@ -19,7 +19,7 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """The traffic of one run, rank by rank; `outstanding` calls in flight to each peer unless the spec says otherwise."""
+    """The traffic of one run, rank by rank; `outstanding` calls in flight to each peer unless the spec has another."""
 
     roles: tuple[Role, ...]
     reply: Reply

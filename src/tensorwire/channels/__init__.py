@@ -4,7 +4,6 @@ Law: one native file (or one Python `open`), one module here, one entry point. A
 channel away, with a sentence that says what to install. docs/adding-a-channel.md walks through it.
 """
 
-import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +35,12 @@ class Native:
     """A stack whose ranks are an executable of their own, tensorwire-rank-NAME."""
 
     def __init__(
-        self, name: str, summary: str, options: type[msgspec.Struct] = NoOptions, serializes: bool = False, remedy: str = ""
+        self,
+        name: str,
+        summary: str,
+        options: type[msgspec.Struct] = NoOptions,
+        serializes: bool = False,
+        remedy: str = "",
     ) -> None:
         self.name = name
         self.summary = summary
@@ -47,13 +51,10 @@ class Native:
     def command(self) -> tuple[str, ...]:
         program = installed(f"tensorwire-rank-{self.name}")
         if program is None:
-            raise ChannelUnavailable(f"channel {self.name} was not built here; {self._remedy}, then install tensorwire again")
+            raise ChannelUnavailable(
+                f"channel {self.name} was not built here; {self._remedy}, then install tensorwire again"
+            )
         return (str(program),)
-
-
-def python_rank(name: str) -> tuple[str, ...]:
-    """The program of a rank whose channel is written in Python: its module has `open(opening, all_gather)`."""
-    return (sys.executable, "-m", "tensorwire.rank", name)
 
 
 def installed(program: str) -> Path | None:

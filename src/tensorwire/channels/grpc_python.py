@@ -1,4 +1,4 @@
-"""gRPC as Python programs use it: the grpcio package, with bytes in and bytes out, so that people see what Python costs.
+"""gRPC as Python programs use it: the grpcio package with bytes in and bytes out, so that people see what Python costs.
 
 The rank is Python, driven by the core's loops. grpcio takes a message as one `bytes`, so the payload's buffers are
 joined anew for every call: that copy is part of what Python costs.
@@ -11,15 +11,12 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from tensorwire.channels import python_rank
+from tensorwire.channels.python import Opening, python_rank
 from tensorwire.errors import AddressInUse, ChannelError, ChannelUnavailable, PeerLost, SpecError
-
-if TYPE_CHECKING:
-    from tensorwire.rank import Opening
 
 _SERVICE = "tensorwire.Wire"
 _CONNECT_SECONDS = 20.0

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import ClassVar
 
 import click
 
@@ -13,7 +14,7 @@ _INTERRUPTED = "interrupted"
 class _Lazy(click.Group):
     """Imports a command's module when the command is used: `tensorwire --help` is quick."""
 
-    commands_of = {
+    commands_of: ClassVar = {
         "run": ("tensorwire.cli.run", "Run a benchmark and write its result file."),
         "show": ("tensorwire.cli.show", "Show result files again."),
         "list": ("tensorwire.cli.catalogue", "List benchmarks, channels, launchers, schemes or metrics."),
@@ -70,5 +71,3 @@ def main() -> None:
 
 def _say(sentence: str) -> None:
     click.echo(f"tensorwire: {sentence}", err=True)
-
-

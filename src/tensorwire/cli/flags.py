@@ -4,11 +4,15 @@ Defaults stand in the Spec alone; here they are only told.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
-Path = tuple[str, ...]
+from tensorwire import spec
+from tensorwire.errors import SpecError
+
+_Place = tuple[str, ...]
 _Command = Callable[..., Any]
 
 
@@ -16,7 +20,7 @@ class _Flag:
     """A flag, and where its value goes in the request."""
 
     def __init__(self, names: str, path: str, told: str, **how: Any) -> None:
-        self.path: Path = tuple(path.split("."))
+        self.path: _Place = tuple(path.split("."))
         self.key = path.replace(".", "__").replace("-", "_")
         self.option = click.option(*names.split(), self.key, help=told, **how)
 
@@ -27,44 +31,85 @@ def _choice(*names: str) -> dict[str, Any]:
 
 _WHAT = (
     _Flag("-c --channel", "channel", "Stack under test (tensorwire list channels).  [default: grpc]", metavar="NAME"),
-    _Flag("--mode", "mode", "Slices, or one protobuf message.  [default: non-serialized]",
-          **_choice("non-serialized", "serialized")),
+    _Flag(
+        "--mode",
+        "mode",
+        "Slices, or one protobuf message.  [default: non-serialized]",
+        **_choice("non-serialized", "serialized"),
+    ),
     _Flag("--ps", "pattern.ps", "Parameter servers.  [default: 1]", type=int, metavar="N"),
     _Flag("--workers", "pattern.workers", "Workers.  [default: 1]", type=int, metavar="N"),
     _Flag("--nodes", "pattern.nodes", "Nodes of fully-connected.  [default: 4]", type=int, metavar="N"),
-    _Flag("--reply", "pattern.reply", "What a serving rank sends back (ps-throughput, fully-connected).",
-          **_choice("echo", "acknowledge")),
-    _Flag("--host --ip", "host", "Address of this machine to serve at, or unix.  [default: localhost]", metavar="ADDRESS"),
-    _Flag("--port", "port", "Port of the first serving rank; 0: any free ones.  [default: 50001]", type=int, metavar="N"),
+    _Flag(
+        "--reply",
+        "pattern.reply",
+        "What a serving rank sends back (ps-throughput, fully-connected).",
+        **_choice("echo", "acknowledge"),
+    ),
+    _Flag(
+        "--host --ip", "host", "Address of this machine to serve at, or unix.  [default: localhost]", metavar="ADDRESS"
+    ),
+    _Flag(
+        "--port", "port", "Port of the first serving rank; 0: any free ones.  [default: 50001]", type=int, metavar="N"
+    ),
     _Flag("--launcher", "launcher", "What starts the ranks.  [default: local]", metavar="NAME"),
-)  # fmt: skip
+)
 
 _PAYLOAD = (
-    _Flag("--scheme", "payload.scheme", "How buffers are chosen.  [default: uniform]",
-          **_choice("uniform", "random", "skew", "custom")),
+    _Flag(
+        "--scheme",
+        "payload.scheme",
+        "How buffers are chosen.  [default: uniform]",
+        **_choice("uniform", "random", "skew", "custom"),
+    ),
     _Flag("--count", "payload.count", "Buffers in a payload.  [default: 10]", type=int, metavar="N"),
     _Flag("--categories", "payload.categories", "Of large, medium, small: one, two or all, in order.", metavar="A,B"),
     _Flag("--small", "payload.small", "Size of a small buffer, 1 B to 999 B.  [default: 10]", metavar="SIZE"),
     _Flag("--medium", "payload.medium", "Size of a medium one, 1 KB to 999999 B.  [default: 10KB]", metavar="SIZE"),
     _Flag("--large", "payload.large", "Size of a large one, 1 MB to 10 MB.  [default: 1MB]", metavar="SIZE"),
-    _Flag("--bias", "payload.bias", "Which category skew prefers.  [default: large]",
-          **_choice("large", "medium", "small")),
-    _Flag("--weights", "payload.weights", "Of skew, the preferred category first.  [default: 60,30,10]", metavar="W,W,W"),
-    _Flag("--draw", "payload.draw", "Random: one payload for all calls, or drawn for each.  [default: fixed]",
-          **_choice("fixed", "per-call")),
+    _Flag(
+        "--bias",
+        "payload.bias",
+        "Which category skew prefers.  [default: large]",
+        **_choice("large", "medium", "small"),
+    ),
+    _Flag(
+        "--weights", "payload.weights", "Of skew, the preferred category first.  [default: 60,30,10]", metavar="W,W,W"
+    ),
+    _Flag(
+        "--draw",
+        "payload.draw",
+        "Random: one payload for all calls, or drawn for each.  [default: fixed]",
+        **_choice("fixed", "per-call"),
+    ),
     _Flag("--draws", "payload.draws", "Random per call: different payloads.  [default: 64]", type=int, metavar="N"),
-    _Flag("--buffers", "payload.buffers", "Exactly these sizes or categories, in order (scheme custom).", metavar="A,B,C"),
+    _Flag(
+        "--buffers", "payload.buffers", "Exactly these sizes or categories, in order (scheme custom).", metavar="A,B,C"
+    ),
     _Flag("--sizes", "sizes", "A sweep: one row for each size, sent as one buffer.", metavar="A,B,C"),
-    _Flag("--fill", "fill", "What the buffers hold; float32 looks like gradients.  [default: random]",
-          **_choice("random", "zeros", "float32")),
+    _Flag(
+        "--fill",
+        "fill",
+        "What the buffers hold; float32 looks like gradients.  [default: random]",
+        **_choice("random", "zeros", "float32"),
+    ),
     _Flag("--seed", "seed", "Of the draw, the fill and the arrivals.  [default: 1]", type=int, metavar="N"),
-)  # fmt: skip
+)
 
 _LOAD = (
-    _Flag("-q --outstanding", "load.outstanding", "Calls in flight to each peer.  [default: the benchmark's; open loop 64]",
-          type=int, metavar="N"),
-    _Flag("--arrivals", "load.kind", "Closed loop, or calls due at constant or Poisson gaps.  [default: closed]",
-          **_choice("closed", "constant", "poisson")),
+    _Flag(
+        "-q --outstanding",
+        "load.outstanding",
+        "Calls in flight to each peer.  [default: the benchmark's; open loop 64]",
+        type=int,
+        metavar="N",
+    ),
+    _Flag(
+        "--arrivals",
+        "load.kind",
+        "Closed loop, or calls due at constant or Poisson gaps.  [default: closed]",
+        **_choice("closed", "constant", "poisson"),
+    ),
     _Flag("--rate", "load.rate", "Calls a second of each calling rank, for an open loop.", type=float, metavar="R"),
     _Flag("--threads", "threads", "Calling threads of a rank.  [default: 1]", type=int, metavar="N"),
     _Flag("--warmup", "warmup", "Untimed, before each measurement.  [default: 2s]", metavar="TIME"),
@@ -73,66 +118,140 @@ _LOAD = (
     _Flag("--timeout", "timeout", "Longest wait for a reply.  [default: 30s]", metavar="TIME"),
     _Flag("--join-timeout", "join_timeout", "Longest wait for the ranks to come up.  [default: 30s]", metavar="TIME"),
     _Flag("--repeat", "repeat.count", "Times, each with fresh processes.  [default: 1]", type=int, metavar="N"),
-    _Flag("--precision", "repeat.precision", "Stop repeating when the median is known to so much, such as 1%.",
-          metavar="SHARE"),
-)  # fmt: skip
+    _Flag(
+        "--precision",
+        "repeat.precision",
+        "Stop repeating when the median is known to so much, such as 1%.",
+        metavar="SHARE",
+    ),
+)
 
 _PLACEMENT = (
-    _Flag("--pin", "placement.pin", "Ranks on cores of their own in turn, all on one, or free.  [default: distinct]",
-          **_choice("distinct", "same", "none")),
-    _Flag("--wait", "placement.wait", "Sleep until a reply comes, or poll.  [default: block]", **_choice("block", "spin")),
-    _Flag("--malloc", "placement.malloc", "Keep freed memory, or glibc's default.  [default: tuned]",
-          **_choice("tuned", "default")),
+    _Flag(
+        "--pin",
+        "placement.pin",
+        "Ranks on cores of their own in turn, all on one, or free.  [default: distinct]",
+        **_choice("distinct", "same", "none"),
+    ),
+    _Flag(
+        "--wait", "placement.wait", "Sleep until a reply comes, or poll.  [default: block]", **_choice("block", "spin")
+    ),
+    _Flag(
+        "--malloc",
+        "placement.malloc",
+        "Keep freed memory, or glibc's default.  [default: tuned]",
+        **_choice("tuned", "default"),
+    ),
     _Flag("--congestion", "placement.congestion", "TCP congestion control.  [default: the kernel's]", metavar="NAME"),
-)  # fmt: skip
+)
 
 FLAGS = (*_WHAT, *_PAYLOAD, *_LOAD, *_PLACEMENT)
+
+_OTHERS = (
+    click.argument("benchmark", required=False),
+    click.option(
+        "--spec",
+        "spec_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A request in TOML; flags come on top of it.",
+    ),
+    click.option(
+        "-o",
+        "--option",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of the channel, such as call=stream (tensorwire list channels).",
+    ),
+    click.option("-b", "--begin", metavar="SIZE", help="A sweep from this size ..."),
+    click.option("-e", "--end", metavar="SIZE", help="... to this one ..."),
+    click.option("-f", "--factor", type=int, metavar="N", help="... by this factor.  [default: 2]"),
+)
 
 _REPETITIONS_FOR_PRECISION = 50
 
 
-def all_flags(command: _Command) -> _Command:
-    """Gives a click command all the flags of a run."""
+def request(command: _Command) -> _Command:
+    """Gives a click command the argument BENCHMARK and all the flags that ask for a run; `words` reads them."""
     for flag in reversed(FLAGS):
         command = flag.option(command)
+    for option in reversed(_OTHERS):
+        command = option(command)
     return command
 
 
-def words(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """The request: that of a spec file, with the flags that were given in place of what it says."""
-    request: dict[str, Any] = {key: dict(value) if isinstance(value, Mapping) else value for key, value in base.items()}
+def words(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The request: that of the spec file, with the flags that were given in place of what it says.
+
+    Raises SpecError when the file cannot be read, or a flag cannot be understood.
+    """
+    wanted = _from_file(values["spec_file"])
+    if values["benchmark"] is not None:
+        wanted["benchmark"] = values["benchmark"]
     for flag in FLAGS:
         value = values.get(flag.key)
         if value is not None:
-            _put(request, flag.path, value)
-    return _complete(request)
+            _put(wanted, flag.path, value)
+    for key, value in _options(values["options"]).items():
+        _put(wanted, ("options", key), value)
+    if (sizes := _sweep(values["begin"], values["end"], values["factor"])) is not None:
+        wanted["sizes"] = sizes
+    return _complete(wanted)
 
 
-def _put(request: dict[str, Any], path: Path, value: Any) -> None:
+def _put(table: dict[str, Any], path: _Place, value: Any) -> None:
     for name in path[:-1]:
-        request = request.setdefault(name, {})
-    request[path[-1]] = value
+        table = table.setdefault(name, {})
+    table[path[-1]] = value
 
 
-def _complete(request: dict[str, Any]) -> dict[str, Any]:
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return spec.parse_toml(path.read_text())
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise SpecError("spec", str(path), "a readable TOML file", f"cannot read the spec {path}: {wrong}") from wrong
+
+
+def _options(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise SpecError("option", pair, "KEY=VALUE, such as call=stream")
+        found[key.strip()] = value
+    return found
+
+
+def _sweep(begin: str | None, end: str | None, factor: int | None) -> list[int] | None:
+    if begin is None and end is None and factor is None:
+        return None
+    if begin is None or end is None:
+        raise SpecError("sweep", (begin, end), "both", "a sweep needs both --begin and --end")
+    return list(spec.sweep(begin, end, 2 if factor is None else factor))
+
+
+def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
     """What a person means without saying it: buffers make a custom scheme, the seed is the draw's as well, a rate
     alone is a constant one, and a precision repeats until it is met."""
-    payload = request.get("payload", {})
+    payload = wanted.get("payload", {})
     if "buffers" in payload:
         payload.setdefault("scheme", "custom")
-    if payload.get("scheme") == "random" and "seed" in request:
-        payload.setdefault("seed", request["seed"])
-    load = request.get("load", {})
+    if payload.get("scheme") == "random" and "seed" in wanted:
+        payload.setdefault("seed", wanted["seed"])
+    load = wanted.get("load", {})
     if "rate" in load:
         load.setdefault("kind", "constant")
-    repeat = request.get("repeat", {})
+    repeat = wanted.get("repeat", {})
     if "precision" in repeat:
-        repeat["precision"] = share(repeat["precision"])
+        repeat["precision"] = _share(repeat["precision"])
         repeat.setdefault("count", _REPETITIONS_FOR_PRECISION)
-    return request
+    return wanted
 
 
-def share(text: object) -> object:
+def _share(text: object) -> object:
     """1% as 0.01; anything else as it is."""
     if isinstance(text, str) and text.strip().endswith("%"):
         try:

@@ -60,4 +60,8 @@ def _osu(result: Result, detail: bool) -> None:
     click.echo(osu(result), nl=False)
 
 
-_PRINTERS = {"table": _table, "json": _json, "csv": _csv, "osu": _osu}
+def _nothing(result: Result, detail: bool) -> None:
+    """The result file is enough."""
+
+
+_PRINTERS = {"table": _table, "json": _json, "csv": _csv, "osu": _osu, "none": _nothing}

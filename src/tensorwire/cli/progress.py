@@ -22,7 +22,12 @@ def progress(spec: Spec) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     points = spec.points()
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         steps = len(points) * spec.repeat.count
         task = bar.add_task("starting the ranks", total=steps)
