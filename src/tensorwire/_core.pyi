@@ -1,6 +1,6 @@
 from collections.abc import Callable
 
-from tensorwire.rank import Caller, Open
+from tensorwire.channels.python import Caller, Open
 
 def run_rank(plan: str, rank: int, token: str, open: Open, null_caller: Callable[[], Caller]) -> None: ...
 def die_with(parent: int) -> bool: ...

@@ -37,9 +37,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> Interv
         if narrower < confidence:
             break
         k, coverage = k + 1, narrower
-    return Interval(
-        median=statistics.median(ordered), low=ordered[k - 1], high=ordered[n - k], confidence=coverage
-    )
+    return Interval(median=statistics.median(ordered), low=ordered[k - 1], high=ordered[n - k], confidence=coverage)
 
 
 def relative_half_width(interval: Interval) -> float:

@@ -38,5 +38,7 @@ class Benchmark(Protocol):
     options: type[msgspec.Struct]
     shows: tuple[str, ...]
     """The columns of its table: names of metrics (docs/metrics.md)."""
+    headline: str
+    """The metric that sums it up: `--precision` narrows its interval."""
 
     def pattern(self, options: msgspec.Struct, /) -> Pattern: ...

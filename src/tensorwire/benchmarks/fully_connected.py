@@ -26,6 +26,7 @@ class FullyConnected:
     summary = "average latency and summed throughput of nodes that all call each other"
     options = Options
     shows = ("rtt_mean", "rtt_p50", "rtt_p99", "one_way_mean", "rpcs", "bandwidth", "fairness", "cpu_per_gb")
+    headline = "rtt_mean"
 
     def pattern(self, options: Options, /) -> Pattern:
         ranks = range(options.nodes)

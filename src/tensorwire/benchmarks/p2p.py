@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tensorwire.benchmarks import Pattern, Reply, Role
+from tensorwire.benchmarks import Pattern, Role
 from tensorwire.errors import SpecError
 
 _SERVER_AND_WORKER = (Role(name="ps", serves=True), Role(name="worker", serves=False, calls=(0,)))
@@ -25,28 +25,28 @@ class PointToPoint:
 
     options = Options
 
-    def __init__(self, name: str, summary: str, shows: tuple[str, ...], reply: Reply, outstanding: int) -> None:
+    def __init__(self, name: str, summary: str, shows: tuple[str, ...], headline: str, pattern: Pattern) -> None:
         self.name = name
         self.summary = summary
         self.shows = shows
-        self._reply = reply
-        self._outstanding = outstanding
+        self.headline = headline
+        self._pattern = pattern
 
     def pattern(self, options: Options, /) -> Pattern:
-        return Pattern(roles=_SERVER_AND_WORKER, reply=self._reply, outstanding=self._outstanding)
+        return self._pattern
 
 
 latency = PointToPoint(
     name="p2p-latency",
     summary="round trip of a payload that one parameter server echoes to one worker",
     shows=("rtt_min", "rtt_p50", "rtt_p99", "rtt_p999", "rtt_max", "one_way_p50", "rpcs", "bandwidth", "cpu_per_call"),
-    reply="echo",
-    outstanding=1,
+    headline="rtt_p50",
+    pattern=Pattern(roles=_SERVER_AND_WORKER, reply="echo"),
 )
 bandwidth = PointToPoint(
     name="p2p-bandwidth",
     summary="MB/s of payloads that one worker sends and one parameter server acknowledges",
     shows=("bandwidth", "rpcs", "rtt_p50", "rtt_p99", "cpu_per_gb", "wire_ratio"),
-    reply="acknowledge",
-    outstanding=4,
+    headline="bandwidth",
+    pattern=Pattern(roles=_SERVER_AND_WORKER, reply="acknowledge", outstanding=4),
 )

@@ -28,6 +28,7 @@ class PsThroughput:
     summary = "RPC/s of all workers together, each calling every parameter server"
     options = Options
     shows = ("rpcs", "bandwidth", "rtt_p50", "rtt_p99", "fairness", "cpu_per_gb", "wire_ratio")
+    headline = "rpcs"
 
     def pattern(self, options: Options, /) -> Pattern:
         servers = tuple(range(options.ps))

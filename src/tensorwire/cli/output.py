@@ -16,10 +16,21 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     detail: bool
 
-    def print(self, result: Result) -> None:
-        """On stdout; nothing for a result without a single measurement or failure."""
-        if any(repetition.measurements or repetition.failures for repetition in result.repetitions):
-            _PRINTERS[self.format](result, self.detail)
+    def check(self, result: Result) -> None:
+        """Raises SpecError before anything is measured, if the format has no place for such a result."""
+        if self.format == "osu":
+            from tensorwire.report import osu
+
+            osu.check(result.traffic)
+
+    def print(self, *results: Result) -> None:
+        """On stdout; nothing for a result without a single measurement or failure. Tables of several are merged."""
+        known = [each for each in results if any(run.measurements or run.failures for run in each.repetitions)]
+        if len(known) > 1 and self.format == "table" and not self.detail:
+            _overview(known)
+        else:
+            for result in known:
+                _PRINTERS[self.format](result, self.detail)
 
 
 def how_to_show(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,6 +51,14 @@ def _table(result: Result, detail: bool) -> None:
     from tensorwire.report.table import table
 
     table(result, Console(), detail=detail)
+
+
+def _overview(results: list[Result]) -> None:
+    from rich.console import Console
+
+    from tensorwire.report.overview import overview
+
+    overview(results, Console())
 
 
 def _json(result: Result, detail: bool) -> None:

@@ -28,7 +28,7 @@ def progress(spec: Spec) -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         steps = len(points) * spec.repeat.count
         task = bar.add_task("starting the ranks", total=steps)
 
@@ -38,6 +38,7 @@ def progress(spec: Spec) -> Iterator[Callable[[Progress], None]]:
             again = f", repetition {at.repetition + 1} of {spec.repeat.count}" if spec.repeat.count > 1 else ""
             done = at.repetition * len(points) + at.point
             bar.update(task, completed=done, description=f"{spec.benchmark} {size}{again}: {doing}")
+            bar.refresh()  # here alone: nothing of ours runs while the ranks measure
 
         yield told
         bar.update(task, completed=steps)

@@ -28,6 +28,7 @@ def command(file: Path | None, show: output.How, **values: Any) -> int:
     """
     wanted = spec.parse(flags.words(values))
     run = session.Session(wanted, file or session.default_file(wanted))
+    show.check(run.result)
     try:
         with progress(wanted) as told:
             run.run(told)
@@ -35,4 +36,8 @@ def command(file: Path | None, show: output.How, **values: Any) -> int:
         show.print(run.result)
         if run.saved:
             click.echo(f"result file: {run.file}", err=True)
-    return 1 if session.failures(run.result) else 0
+    failed = session.failures(run.result)
+    if failed:
+        words = " ".join(failed[-1].message.split())
+        click.echo(f"tensorwire: {len(failed)} failed, the last with {failed[-1].type}: {words}", err=True)
+    return 1 if failed else 0

@@ -13,9 +13,8 @@ from tensorwire.result import Result, decode
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @output.how_to_show
 def command(files: tuple[Path, ...], show: output.How) -> None:
-    """Print the numbers of result FILEs, computed anew from the facts they hold."""
-    for file in files:
-        show.print(read(file))
+    """Print the numbers of result FILEs, computed anew from the facts they hold; several share a table."""
+    show.print(*map(read, files))
 
 
 def read(file: Path) -> Result:

@@ -1,0 +1,86 @@
+"""The report for programs: JSON with the values of every repetition, CSV with a line for each point."""
+
+import csv
+import io
+import re
+
+import msgspec
+
+from tensorwire.metrics import CATALOGUE, Estimate, Metric
+from tensorwire.report import FailedRun, Row, rows, transport
+from tensorwire.result import Result
+
+_RUN = ("benchmark", "channel", "transport", "mode")
+_ROW = ("point", "total_bytes", "buffers", "measured", "repetitions")
+_UNIT_WORDS = {"": "", "RPC/s": "per_s", "MB/s": "MB_per_s", "%": "percent"}
+
+
+def as_json(result: Result) -> str:
+    """Every metric of every point: its unit, median, interval and values; and every failure."""
+    report = {
+        "format": "tensorwire.report",
+        "tensorwire": result.tensorwire,
+        "created": result.created,
+        "status": result.status,
+        "benchmark": result.spec.benchmark,
+        "channel": result.spec.channel,
+        "transport": transport(result),
+        "mode": result.spec.mode,
+        "reply": result.traffic.reply,
+        "outstanding": result.traffic.outstanding,
+        "payload": result.payload,
+        "rows": [_row(row) for row in rows(result)],
+    }
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+
+
+def as_csv(result: Result) -> str:
+    """A line for each point, the median of every metric in the catalogue; empty where there is none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_RUN, *_ROW, *map(csv_name, CATALOGUE.values()), "failures"])
+    run = [result.spec.benchmark, result.spec.channel, transport(result), result.spec.mode]
+    for row in rows(result):
+        about = [row.index, row.mean_total, row.buffers, row.measured, row.repetitions]
+        medians = [_median(row, name) for name in CATALOGUE]
+        writer.writerow([*run, *about, *medians, "; ".join(row.reasons)])
+    return text.getvalue()
+
+
+def csv_name(metric: Metric) -> str:
+    """Name and unit in one word, such as rtt_p50_us."""
+    unit = _UNIT_WORDS.get(metric.unit, re.sub(r"\W+", "_", metric.unit))
+    return f"{metric.name}_{unit}" if unit else metric.name
+
+
+def _row(row: Row) -> dict[str, object]:
+    return {
+        "point": row.index,
+        "total_bytes": row.point.totals,
+        "payloads": row.point.payloads,
+        "measured": row.measured,
+        "repetitions": row.repetitions,
+        "metrics": {name: _estimate(value) for name, value in row.estimates.items()},
+        "failures": [_failure(run) for run in row.failures],
+    }
+
+
+def _estimate(value: Estimate) -> dict[str, object]:
+    interval = value.interval
+    return {
+        "unit": value.metric.unit,
+        "better": value.metric.better,
+        "median": interval.median,
+        "low": interval.low,
+        "high": interval.high,
+        "coverage": interval.confidence,
+        "values": value.values,
+    }
+
+
+def _failure(run: FailedRun) -> dict[str, object]:
+    return {"repetition": run.repetition, **msgspec.structs.asdict(run.failure)}
+
+
+def _median(row: Row, name: str) -> float | None:
+    return row.estimates[name].interval.median if name in row.estimates else None
