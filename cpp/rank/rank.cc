@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <optional>
 
@@ -18,17 +19,22 @@ namespace {
 
 using nlohmann::json;
 
-/// What one call costs in the loop itself, averaged over many that move nothing.
+/// What one call costs in the loop itself: over many that move nothing, the least of several batches, because
+/// whatever else the host does only adds to it.
 double loop_cost_ns(const Stack& stack) {
-  constexpr std::uint64_t calls = 100'000;
+  constexpr int batches = 10;
   const std::vector<std::vector<std::uint64_t>> sizes{{64}};
   const PayloadSet payloads(sizes, Fill::zeros, 0);
   const std::unique_ptr<Caller> caller = stack.null_caller(1);
   caller->prepare(payloads.payloads());
-  SteadyClock clock;
-  const Load load{.duration = 1_s, .max_calls = calls, .arrivals = std::nullopt};
-  const Recording recording = Loop(*caller, payloads.payloads(), load, clock).run();
-  return static_cast<double>(recording.elapsed()) / static_cast<double>(recording.calls());
+  const Load load{.duration = 1_s, .max_calls = 10'000};
+  double least = std::numeric_limits<double>::max();
+  for (int batch = 0; batch < batches; ++batch) {
+    SteadyClock clock;
+    const Recording recording = Loop(*caller, payloads.payloads(), load, clock).run();
+    least = std::min(least, static_cast<double>(recording.elapsed()) / static_cast<double>(recording.calls()));
+  }
+  return least;
 }
 
 std::string host_name() {
@@ -134,6 +140,7 @@ class Rank {
     facts_known_ = true;
     Settings settings = socket_settings();
     settings.merge(channel_->settings());
+    settings["malloc"] = plan_.tuned_malloc ? "tuned" : "default";
     hand_in("facts", {{"rank", rank_},
                       {"host", host_name()},
                       {"pid", getpid()},
