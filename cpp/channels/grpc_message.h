@@ -1,0 +1,43 @@
+// What travels: the paths that say which reply is wanted, and payloads as gRPC's bytes, with or without protobuf.
+#pragma once
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/channel.h"
+#include "payload.pb.h"
+
+namespace tensorwire::rpc {
+
+/// What the path of a call asks for.
+struct Method {
+  Reply reply;
+  bool stream;
+};
+
+std::string path_of(Method method);
+std::optional<Method> method_at(std::string_view path);
+
+/// One static slice for each buffer, over the payload's own memory. Throws ChannelError above gRPC's 4 GiB.
+grpc::ByteBuffer slices(const Payload& payload);
+
+/// The buffers, copied into a message. Throws ChannelError above protobuf's 2 GiB.
+proto::Payload message(const Payload& payload);
+
+std::uint64_t size(const proto::Payload& message);
+
+/// Returns the time it took. `bytes` must be empty.
+Nanoseconds serialize(const proto::Payload& message, grpc::ByteBuffer& bytes);
+
+/// Empties `bytes`; returns the time it took. Throws ChannelError when they are not a message.
+Nanoseconds parse(grpc::ByteBuffer& bytes, proto::Payload& message);
+
+/// The acknowledgement: the count of payload bytes that arrived, 8 bytes, little endian.
+grpc::ByteBuffer acknowledgement(std::uint64_t received);
+std::uint64_t acknowledged(const grpc::ByteBuffer& bytes);
+
+}  // namespace tensorwire::rpc
