@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 NATIVE := $(shell find cpp -type f) CMakeLists.txt pyproject.toml
-MODULE := $(shell find cpp/core cpp/channels cpp/rank cpp/tests -type f) CMakeLists.txt
+TESTED := $(filter-out cpp/python/%,$(NATIVE))
 
 .PHONY: all demo test test-python test-cpp lint bench clean
 all: $(READY)
@@ -33,7 +33,7 @@ test-cpp: build/address/.tested build/thread/.tested
 
 build/address/.tested: SANITIZERS := address,undefined
 build/thread/.tested: SANITIZERS := thread
-build/%/.tested: $(MODULE) | $(READY)
+build/%/.tested: $(TESTED) | $(READY)
 	cmake -S . -B build/$* -G Ninja -DCMAKE_BUILD_TYPE=Debug -DTENSORWIRE_PYTHON=OFF -DTENSORWIRE_TESTS=ON \
 	    -DTENSORWIRE_SANITIZE=$(SANITIZERS) >/dev/null
 	cmake --build build/$*

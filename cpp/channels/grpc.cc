@@ -18,7 +18,7 @@ class GrpcChannel final : public Channel {
   GrpcChannel(const Opening& opening, Rendezvous& rendezvous)
       : options_(opening.options), unix_(opening.host.starts_with("unix:")), serialized_(opening.serialized) {
     if (opening.serves) server_.emplace(opening, options_);
-    connections_.emplace(options_, rendezvous.all_gather(server_ ? server_->address() : ""));
+    connections_.emplace(options_, rendezvous.all_gather(server_ ? server_->address() : ""), opening.timeout);
   }
 
   std::unique_ptr<Caller> caller(std::span<const std::uint32_t> slots) override {

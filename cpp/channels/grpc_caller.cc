@@ -13,8 +13,6 @@
 namespace tensorwire::rpc {
 namespace {
 
-constexpr std::chrono::seconds kConnectWithin{20};
-
 gpr_timespec deadline_in(Nanoseconds timeout) {
   if (timeout <= 0) return gpr_time_0(GPR_CLOCK_MONOTONIC);
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(timeout, GPR_TIMESPAN));
@@ -220,8 +218,8 @@ class StreamCaller final : public QueueCaller<StreamSlot> {
 
 }  // namespace
 
-Connections::Connections(const Options& options, std::vector<std::string> addresses)
-    : options_(options), addresses_(std::move(addresses)), rings_(addresses_.size()) {}
+Connections::Connections(const Options& options, std::vector<std::string> addresses, Nanoseconds timeout)
+    : options_(options), addresses_(std::move(addresses)), timeout_(timeout), rings_(addresses_.size()) {}
 
 Peer Connections::next(std::uint32_t rank) {
   const std::scoped_lock lock(mutex_);
@@ -239,7 +237,7 @@ std::shared_ptr<grpc::Channel> Connections::connect(std::uint32_t rank) const {
   std::string target = address;
   if (!address.starts_with("unix:")) target = (address.starts_with('[') ? "ipv6:" : "ipv4:") + address;
   auto connection = grpc::CreateCustomChannel(target, options_.client_credentials(), options_.client_arguments());
-  if (!connection->WaitForConnected(std::chrono::system_clock::now() + kConnectWithin)) {
+  if (!connection->WaitForConnected(deadline_in(timeout_))) {
     throw PeerLost("rank " + std::to_string(rank) + " does not answer at " + address);
   }
   return connection;

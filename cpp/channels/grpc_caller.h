@@ -25,7 +25,7 @@ struct Peer {
 class Connections {
  public:
   /// `addresses[rank]` is where a rank serves, empty when it does not.
-  Connections(const Options& options, std::vector<std::string> addresses);
+  Connections(const Options& options, std::vector<std::string> addresses, Nanoseconds timeout);
 
   /// The next of the connections to a rank, in turn. Throws PeerLost when the rank does not answer.
   Peer next(std::uint32_t rank);
@@ -39,6 +39,7 @@ class Connections {
 
   const Options& options_;
   const std::vector<std::string> addresses_;
+  const Nanoseconds timeout_;
   std::mutex mutex_;
   std::vector<Ring> rings_;
 };

@@ -21,6 +21,7 @@ struct Opening {
   std::string host = "127.0.0.1";  // an address, or "unix:DIRECTORY" for sockets DIRECTORY/rank-N.sock
   bool serialized = false;         // the payload travels as one serialized message
   bool spin = false;               // poll in place of blocking
+  Nanoseconds timeout = 20_s;      // the longest wait for a connection
   nlohmann::json options = nlohmann::json::object();  // the channel's own, checked by its Python half
 };
 

@@ -65,9 +65,9 @@ void set_no_delay(const Socket& socket, int family) {
 }
 
 /// Waits for a connect under way; returns its error, 0 when connected.
-int finish_connect(const Socket& socket, int seconds) {
+int finish_connect(const Socket& socket, Nanoseconds timeout) {
   pollfd waiting{.fd = socket.fd(), .events = POLLOUT, .revents = 0};
-  if (poll(&waiting, 1, seconds * 1000) <= 0) return ETIMEDOUT;
+  if (poll(&waiting, 1, static_cast<int>(timeout / 1_ms)) <= 0) return ETIMEDOUT;
   int error = 0;
   socklen_t length = sizeof error;
   getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &length);
@@ -115,11 +115,11 @@ std::string bound_address(const Socket& listening, const std::string& asked) {
   return asked.substr(0, asked.rfind(':') + 1) + std::to_string(ntohs(port));
 }
 
-Socket connect_to(const std::string& address, int seconds) {
+Socket connect_to(const std::string& address, Nanoseconds timeout) {
   const Endpoint endpoint = parse(address);
   Socket socket(::socket(endpoint.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   int error = connect(socket.fd(), endpoint.get(), endpoint.length) == 0 ? 0 : errno;
-  if (error == EINPROGRESS) error = finish_connect(socket, seconds);
+  if (error == EINPROGRESS) error = finish_connect(socket, timeout);
   if (error != 0) throw PeerLost("cannot connect to " + address + ": " + error_text(error));
   fcntl(socket.fd(), F_SETFL, fcntl(socket.fd(), F_GETFL) & ~O_NONBLOCK);
   set_no_delay(socket, endpoint.family());

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "core/clock.h"
+
 namespace tensorwire {
 
 /// Owns a file descriptor.
@@ -36,8 +38,8 @@ Socket listen_at(const std::string& address);
 /// The address of a listening socket, with the port it really got.
 std::string bound_address(const Socket& listening, const std::string& asked);
 
-/// Connects within `seconds`. Throws PeerLost.
-Socket connect_to(const std::string& address, int seconds);
+/// Connects within `timeout`. Throws PeerLost.
+Socket connect_to(const std::string& address, Nanoseconds timeout);
 
 /// Reads the words of errno.
 std::string error_text(int error);

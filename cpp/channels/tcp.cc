@@ -11,13 +11,14 @@ namespace {
 
 class TcpChannel final : public Channel {
  public:
-  TcpChannel(const Opening& opening, Rendezvous& rendezvous) : unix_(opening.host.starts_with("unix:")) {
+  TcpChannel(const Opening& opening, Rendezvous& rendezvous)
+      : unix_(opening.host.starts_with("unix:")), timeout_(opening.timeout) {
     if (opening.serves) server_.emplace(address_of(opening.host, opening.port, opening.rank), opening.spin);
     addresses_ = rendezvous.all_gather(server_ ? server_->address() : "");
   }
 
   std::unique_ptr<Caller> caller(std::span<const std::uint32_t> slots) override {
-    return std::make_unique<tcp::TcpCaller>(slots, addresses_);
+    return std::make_unique<tcp::TcpCaller>(slots, addresses_, timeout_);
   }
 
   Served served() const override { return server_ ? server_->served() : Served{}; }
@@ -28,6 +29,7 @@ class TcpChannel final : public Channel {
 
  private:
   bool unix_;
+  Nanoseconds timeout_;
   std::optional<tcp::Server> server_;
   std::vector<std::string> addresses_;
 };

@@ -12,8 +12,6 @@
 namespace tensorwire::tcp {
 namespace {
 
-constexpr int kConnectSeconds = 20;
-
 Bytes bytes_of(const Header& header) { return std::as_bytes(std::span(&header, 1)); }
 
 std::vector<std::uint64_t> layout_of(std::span<const Payload> payloads) {
@@ -36,8 +34,8 @@ std::vector<std::vector<std::uint64_t>> sizes_of(std::span<const Payload> payloa
 
 }  // namespace
 
-Lane::Lane(std::uint32_t rank, std::string address, std::size_t slots)
-    : rank_(rank), address_(std::move(address)), ring_(slots), acknowledgements_(slots) {}
+Lane::Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout)
+    : rank_(rank), address_(std::move(address)), connect_within_(timeout), ring_(slots), acknowledgements_(slots) {}
 
 template <class Move>
 std::size_t Lane::moved(Move move) const {
@@ -52,8 +50,9 @@ std::size_t Lane::moved(Move move) const {
 }
 
 void Lane::prepare(std::span<const Payload> payloads) {
-  socket_ = connect_to(address_, kConnectSeconds);
-  set_timeout(kConnectSeconds * 1_s);
+  socket_ = connect_to(address_, connect_within_);
+  timeout_ = 0;
+  set_timeout(connect_within_);
   waiting_ = unsent_ = acknowledged_bytes_ = 0;
   sending_ = receiving_ = false;
 
@@ -164,12 +163,12 @@ Completion Lane::finish(const Header& header) {
   return {call.slot, header.bytes};
 }
 
-TcpCaller::TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> addresses)
+TcpCaller::TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> addresses, Nanoseconds timeout)
     : carried_(slots.size()) {
   std::map<std::uint32_t, std::size_t> in_flight;
   for (const std::uint32_t rank : slots) ++in_flight[rank];
   std::map<std::uint32_t, Lane*> lanes;
-  for (const auto& [rank, count] : in_flight) lanes[rank] = &lanes_.emplace_back(rank, addresses[rank], count);
+  for (const auto& [rank, count] : in_flight) lanes[rank] = &lanes_.emplace_back(rank, addresses[rank], count, timeout);
   for (const std::uint32_t rank : slots) lane_of_.push_back(lanes[rank]);
 }
 

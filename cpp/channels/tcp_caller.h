@@ -17,7 +17,7 @@ namespace tensorwire::tcp {
 /// One connection, and the calls that are on their way over it.
 class Lane {
  public:
-  Lane(std::uint32_t rank, std::string address, std::size_t slots);
+  Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout);
 
   /// Connects anew and has the peer make room for the payloads.
   void prepare(std::span<const Payload> payloads);
@@ -54,7 +54,8 @@ class Lane {
   std::uint32_t rank_;
   std::string address_;
   Socket socket_;
-  Nanoseconds timeout_ = 0;
+  Nanoseconds connect_within_;
+  Nanoseconds timeout_ = 0;  // of the socket
 
   std::vector<Entry> ring_;  // calls in order; `unsent_` of the last ones are not fully sent yet
   std::size_t first_ = 0;
@@ -77,8 +78,8 @@ class Lane {
 
 class TcpCaller final : public Caller {
  public:
-  /// Slot `i` talks to rank `slots[i]`, which serves at `addresses[slots[i]]`.
-  TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> addresses);
+  /// Slot `i` talks to rank `slots[i]`, which serves at `addresses[slots[i]]` and is connected to within `timeout`.
+  TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> addresses, Nanoseconds timeout);
 
   void prepare(std::span<const Payload> payloads) override;
   void call(Call call) override;

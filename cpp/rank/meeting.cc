@@ -12,7 +12,7 @@
 namespace tensorwire {
 namespace {
 
-constexpr int kConnectSeconds = 20;
+constexpr Nanoseconds kConnectWithin = 20_s;
 constexpr std::uint32_t kLargestFrame = 1u << 30;
 
 void send_all(const Socket& socket, std::string_view bytes) {
@@ -49,7 +49,7 @@ std::uint32_t read_length(const char* from) {
 }  // namespace
 
 Meeting::Meeting(const std::string& address, std::uint32_t rank, const std::string& token, Nanoseconds patience)
-    : socket_(connect_to(address, kConnectSeconds)) {
+    : socket_(connect_to(address, kConnectWithin)) {
   const timeval limit{.tv_sec = patience / 1_s, .tv_usec = patience % 1_s / 1000};
   setsockopt(socket_.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   const std::string hello = nlohmann::json{{"rank", rank}, {"token", token}}.dump();

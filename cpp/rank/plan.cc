@@ -36,6 +36,7 @@ Plan parse(const json& file) {
   plan.opening.serialized = file.at("serialized");
   plan.opening.spin = file.at("spin");
   plan.opening.options = file.at("options");
+  plan.opening.timeout = file.at("timeout_ns");
   for (const json& point : file.at("points")) plan.points.push_back({point.at("index"), point.at("payloads")});
   plan.fill = read_fill(file.at("fill"));
   plan.seed = file.at("seed");

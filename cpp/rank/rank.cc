@@ -97,7 +97,11 @@ class Rank {
                           together(point, "measure", [&] {
                             if (calls) recordings = callers->run(payloads(), plan_.load.duration, plan_.load.max_calls);
                           });
-    if (!measured) return;
+    if (!measured) {
+      // Calls that were given up may still be on their way out of this memory, until the channel is closed.
+      if (memory) left_behind_.push_back(std::move(*memory));
+      return;
+    }
 
     json measurement = meter_.stop();
     measurement["point"] = point.index;
@@ -159,6 +163,7 @@ class Rank {
   std::uint32_t rank_;
   Meeting& meeting_;
   const Stack& stack_;
+  std::vector<PayloadSet> left_behind_;
   std::unique_ptr<Channel> channel_;
   Meter meter_;
   bool facts_known_ = false;
