@@ -26,9 +26,7 @@ from tensorwire.units import Nanoseconds
 
 SECOND = Nanoseconds(1_000_000_000)
 NO_SERIALIZATION = Serialization(serialize_ns=0, deserialize_ns=0)
-HOST = Environment(
-    host="here", cpu="CPU", cores=(0, 1), memory_bytes=2**34, kernel="Linux 6.1", facts={}, versions={}
-)
+HOST = Environment(host="here", cpu="CPU", cores=(0, 1), memory_bytes=2**34, kernel="Linux 6.1", facts={}, versions={})
 P2P_ROLES, P2P_CALLS = ("ps", "worker"), ((), (0,))
 
 
@@ -118,9 +116,7 @@ def failure(point: int = 0, message: str = "rank 0 went away") -> Failure:
 
 def repetition(*measurements: Measurement, failures: tuple[Failure, ...] = ()) -> Repetition:
     ranks = sorted({each.rank for each in measurements} | {0, 1})
-    return Repetition(
-        ranks=tuple(facts(rank) for rank in ranks), measurements=measurements, failures=failures
-    )
+    return Repetition(ranks=tuple(facts(rank) for rank in ranks), measurements=measurements, failures=failures)
 
 
 def result(

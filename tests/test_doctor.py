@@ -93,7 +93,7 @@ def test_a_channel_that_was_not_built_is_missing_with_its_sentence() -> None:
 
 def test_a_channel_that_works_shows_its_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "installed", lambda program: f"/bin/{program}")
-    assert look("tcp") == Check(area="channels", name="tcp", state="ok", finding="/bin/tensorwire-rank-tcp")
+    assert look("tcp") == Check(area="channels", name="tcp", state="ok", finding="tensorwire-rank-tcp")
 
 
 @pytest.mark.parametrize(("name", "what"), [("unimportable", "no_such_module"), ("renamed", "no_such_name")])
@@ -127,9 +127,7 @@ def test_without_a_request_the_default_one_is_meant(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(registry, "_found", lambda kind: found[kind])
     monkeypatch.setattr(preflight, "port_is_free", lambda _, port: port != 50001)
     assert checks()[0].needed
-    assert [check.finding for check in checks() if check.area == "ports"] == [
-        "port 50001 of 127.0.0.1 is in use"
-    ]
+    assert [check.finding for check in checks() if check.area == "ports"] == ["port 50001 of 127.0.0.1 is in use"]
 
 
 def test_a_quiet_host_is_well() -> None:
@@ -147,9 +145,7 @@ def test_a_quiet_host_is_well() -> None:
         ({"cgroup_cpu": "0.5 cores"}, "cpu quota", "raise"),
     ],
 )
-def test_what_moves_the_numbers_is_a_warning(
-    pretend: Pretend, facts: dict[str, str], name: str, remedy: str
-) -> None:
+def test_what_moves_the_numbers_is_a_warning(pretend: Pretend, facts: dict[str, str], name: str, remedy: str) -> None:
     pretend(**facts)
     check = look(name)
     assert check.state == "warning"
@@ -200,9 +196,7 @@ def test_a_port_in_use_is_named() -> None:
         ("localhost", 4000, "4000 is free"),
     ],
 )
-def test_free_addresses_are_described(
-    monkeypatch: pytest.MonkeyPatch, host: str, port: int, finding: str
-) -> None:
+def test_free_addresses_are_described(monkeypatch: pytest.MonkeyPatch, host: str, port: int, finding: str) -> None:
     monkeypatch.setattr(preflight, "port_is_free", lambda *_: True)
     assert look(host, msgspec.structs.replace(SPEC, host=host, port=port)).finding == finding
 

@@ -112,9 +112,7 @@ def test_an_open_loop_tells_what_was_offered_and_what_was_missed() -> None:
 
 def test_a_limit_on_the_calls_ends_what_is_offered() -> None:
     spec = Spec(load=Poisson(rate=100.0), duration_ns=SECOND, calls=10)
-    sample = with_measurements(
-        p2p([1], spec=spec), results.measurement(1, results.calling([10_000_000] * 10))
-    )
+    sample = with_measurements(p2p([1], spec=spec), results.measurement(1, results.calling([10_000_000] * 10)))
     assert value("offered", sample) == 100
 
 
@@ -188,9 +186,7 @@ def test_serialization_is_that_of_both_ends() -> None:
     sample = with_measurements(
         p2p([1], spec=Spec(mode="serialized")),
         msgspec.structs.replace(server, serving=msgspec.structs.replace(server.serving, serialization=peer)),
-        msgspec.structs.replace(
-            worker, calling=msgspec.structs.replace(worker.calling, serialization=client)
-        ),
+        msgspec.structs.replace(worker, calling=msgspec.structs.replace(worker.calling, serialization=client)),
     )
     assert value("serialization", sample) == 20
     assert value("communication", sample) == 80
@@ -230,9 +226,7 @@ def test_loopback_is_counted_once_from_the_widest_window() -> None:
         reply="echo",
         ranks=hosts("here", "here"),
         measurements=(
-            results.measurement(
-                0, results.serving(10), used=results.usage(window_ns=5), moved=results.wire(2200)
-            ),
+            results.measurement(0, results.serving(10), used=results.usage(window_ns=5), moved=results.wire(2200)),
             results.measurement(1, calling, used=results.usage(window_ns=4), moved=results.wire(2100)),
         ),
     )

@@ -49,16 +49,12 @@ randoms = st.builds(
 def skews(draw: st.DrawFn) -> Skew:
     chosen = draw(several)
     given_weights = draw(st.none() | st.tuples(*[weights] * len(chosen)))
-    return Skew(
-        count=draw(counts), categories=chosen, bias=draw(st.sampled_from(chosen)), weights=given_weights
-    )
+    return Skew(count=draw(counts), categories=chosen, bias=draw(st.sampled_from(chosen)), weights=given_weights)
 
 
 customs = st.builds(
     Custom,
-    buffers=st.lists(st.sampled_from(CATEGORIES) | st.integers(1, MAX_BUFFER), min_size=1, max_size=20).map(
-        tuple
-    ),
+    buffers=st.lists(st.sampled_from(CATEGORIES) | st.integers(1, MAX_BUFFER), min_size=1, max_size=20).map(tuple),
 )
 schemes = uniforms | randoms | skews() | customs
 
@@ -82,9 +78,7 @@ def test_the_paper_s_skewed_payload() -> None:
     assert Skew().payloads()[0].total == 6_030_010
 
 
-@pytest.mark.parametrize(
-    ("bias", "tally"), [("large", [6, 3, 1]), ("medium", [3, 6, 1]), ("small", [3, 1, 6])]
-)
+@pytest.mark.parametrize(("bias", "tally"), [("large", [6, 3, 1]), ("medium", [3, 6, 1]), ("small", [3, 1, 6])])
 def test_skew_favours_its_bias_and_then_the_larger(bias: Category, tally: list[int]) -> None:
     assert _tally(Skew(bias=bias)) == tally
 
@@ -264,8 +258,7 @@ def test_schemes_are_read_from_words() -> None:
         ),
         (
             Skew(),
-            "skew to large (large:medium:small = 60:30:10): "
-            "10 buffers = 6 large + 3 medium + 1 small, 6.03 MB",
+            "skew to large (large:medium:small = 60:30:10): 10 buffers = 6 large + 3 medium + 1 small, 6.03 MB",
         ),
         (
             Custom(buffers=("large", "small", Bytes(4194304))),

@@ -19,9 +19,7 @@ from tensorwire.preflight import available_memory, demand, needed_memory, port_i
 from tensorwire.spec import Closed, Placement, Spec
 from tensorwire.units import Bytes
 
-PAIR = Pattern(
-    roles=(Role(name="ps", serves=True), Role(name="worker", serves=False, calls=(0,))), reply="echo"
-)
+PAIR = Pattern(roles=(Role(name="ps", serves=True), Role(name="worker", serves=False, calls=(0,))), reply="echo")
 MIB = 2**20
 
 
@@ -31,8 +29,7 @@ SERIALIZING = Native(name="serializing", summary="has messages", serializes=True
 
 def meshed(nodes: int) -> Pattern:
     roles = (
-        Role(name="node", serves=True, calls=tuple(peer for peer in range(nodes) if peer != me))
-        for me in range(nodes)
+        Role(name="node", serves=True, calls=tuple(peer for peer in range(nodes) if peer != me)) for me in range(nodes)
     )
     return Pattern(roles=tuple(roles), reply="echo")
 

@@ -46,9 +46,7 @@ LATENCY = (
 SWEEP = Spec(sizes=(Bytes(8), Bytes(65536), Bytes(4 << 20)), duration_ns=SECOND)
 
 
-def printed(
-    result: Result, width: int = 80, detail: bool = False, shown: tuple[str, ...] = LATENCY
-) -> list[str]:
+def printed(result: Result, width: int = 80, detail: bool = False, shown: tuple[str, ...] = LATENCY) -> list[str]:
     text = io.StringIO()
     table(result, Console(file=text, width=width), detail, shown)
     return [line.rstrip() for line in text.getvalue().splitlines()]
@@ -109,9 +107,7 @@ def test_a_table_that_does_not_fit_goes_on_below_and_no_number_is_cut(width: int
 
 def test_numbers_stand_in_line() -> None:
     lines = printed(sweep(), width=120)
-    sizes = [
-        next(line for line in lines if line.lstrip().startswith(size)) for size in ("8 B", "64 KiB", "4 MiB")
-    ]
+    sizes = [next(line for line in lines if line.lstrip().startswith(size)) for size in ("8 B", "64 KiB", "4 MiB")]
     points = [[match.start() for match in re.finditer(r"\.", line)] for line in sizes]
     assert points[0] == points[1] == points[2]
     assert len({len(line) for line in sizes}) == 1
@@ -145,12 +141,8 @@ def test_the_heading_tells_of_other_requests_too() -> None:
         placement=Placement(wait="spin", malloc="default"),
         repeat=Repeat(count=5),
     )
-    traffic = Traffic(
-        roles=("ps", "worker", "worker"), calls=((), (0,), (0,)), reply="acknowledge", outstanding=64
-    )
-    result = results.result(
-        results.repetition(*results.p2p_run([1000])), spec=spec, traffic=traffic, status="partial"
-    )
+    traffic = Traffic(roles=("ps", "worker", "worker"), calls=((), (0,), (0,)), reply="acknowledge", outstanding=64)
+    result = results.result(results.repetition(*results.p2p_run([1000])), spec=spec, traffic=traffic, status="partial")
     lines = dict(heading(result, rows(result)))
     assert lines["ranks"] == "1 x ps, 2 x worker; replies acknowledge the payload"
     assert lines["load"] == (
@@ -171,10 +163,7 @@ def test_ranks_that_share_cores_are_said_to() -> None:
 
 def test_failures_are_told_and_their_rows_stay() -> None:
     lines = printed(broken_sweep(), width=200)
-    of = {
-        size: next(line for line in lines if line.lstrip().startswith(size))
-        for size in ("8 B", "64 KiB", "4 MiB")
-    }
+    of = {size: next(line for line in lines if line.lstrip().startswith(size)) for size in ("8 B", "64 KiB", "4 MiB")}
     assert [of[size].split()[3] for size in of] == ["2/2", "1/2", "0/2"]
     assert of["4 MiB"].split()[4:] == ["failed"] * len(LATENCY)
     assert "64 KiB failed in 1 of 2 repetitions: PeerLost: rank 0 went away" in lines
@@ -252,9 +241,7 @@ def test_the_unit_of_times_keeps_their_digits(us: float, unit: str) -> None:
 
 
 def test_one_slow_call_does_not_change_the_unit() -> None:
-    assert (
-        time_unit([estimate("rtt_min", 50), estimate("rtt_p50", 52), estimate("rtt_max", 2e6)]).name == "us"
-    )
+    assert time_unit([estimate("rtt_min", 50), estimate("rtt_p50", 52), estimate("rtt_max", 2e6)]).name == "us"
 
 
 def test_an_estimate_by_itself() -> None:
@@ -386,6 +373,4 @@ def test_only_the_table_needs_rich() -> None:
 
 
 def test_meanings_fit_a_line() -> None:
-    assert all(
-        "\n" not in metric.meaning and len(metric.meaning) <= 110 for metric in metrics.CATALOGUE.values()
-    )
+    assert all("\n" not in metric.meaning and len(metric.meaning) <= 110 for metric in metrics.CATALOGUE.values())

@@ -177,9 +177,7 @@ def test_a_rate_is_decimal() -> None:
     assert [format_rate(rate) for rate in (12, 4.8e9, 812e6)] == ["12.0 B/s", "4.80 GB/s", "812 MB/s"]
 
 
-class _Asked(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="ask"
-):
+class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="ask"):
     sizes: tuple[Bytes, ...] = ()
     limit: Bytes | None = None
     warmup_ns: Nanoseconds = Nanoseconds(2_000_000_000)

@@ -63,11 +63,11 @@ class QueueCaller : public Caller {
   }
 
   void prepare(std::span<const Payload> payloads) override {
+    payloads_ = payloads;
     plain_.clear();
-    messages_.clear();
     for (const Payload& payload : payloads) {
       if (serialized_) {
-        messages_.push_back(message(payload));
+        check_serializable(payload);
       } else {
         plain_.push_back(slices(payload));
       }
@@ -108,7 +108,7 @@ class QueueCaller : public Caller {
   void with_bytes(std::uint32_t payload, Send send) {
     if (!serialized_) return send(plain_[payload]);
     grpc::ByteBuffer bytes;
-    spent_.serialize += serialize(messages_[payload], bytes);
+    spent_.serialize += serialize(payloads_[payload], bytes);
     send(bytes);
   }
 
@@ -126,7 +126,7 @@ class QueueCaller : public Caller {
 
  private:
   std::vector<grpc::ByteBuffer> plain_;
-  std::vector<proto::Payload> messages_;
+  std::span<const Payload> payloads_;
   Serialization spent_;
 };
 

@@ -38,6 +38,13 @@ void refuse_above(std::uint64_t limit, std::uint64_t size, const std::string& wh
                      " B");
 }
 
+void write(const proto::Payload& message, grpc::ByteBuffer& bytes) {
+  bool owned = false;
+  if (const grpc::Status status = Traits::Serialize(message, &bytes, &owned); !status.ok()) {
+    throw ChannelError("a payload was not serialized: " + status.error_message());
+  }
+}
+
 }  // namespace
 
 std::string path_of(Method method) {
@@ -64,12 +71,8 @@ grpc::ByteBuffer slices(const Payload& payload) {
   return {made.data(), made.size()};
 }
 
-proto::Payload message(const Payload& payload) {
+void check_serializable(const Payload& payload) {
   refuse_above(INT_MAX, serialized_size(payload), "protobuf serializes");
-  proto::Payload made;
-  made.mutable_buffers()->Reserve(static_cast<int>(payload.buffers.size()));
-  for (const Bytes buffer : payload.buffers) made.add_buffers(buffer.data(), buffer.size());
-  return made;
 }
 
 std::uint64_t size(const proto::Payload& message) {
@@ -78,19 +81,27 @@ std::uint64_t size(const proto::Payload& message) {
   return sum;
 }
 
+Nanoseconds serialize(const Payload& payload, grpc::ByteBuffer& bytes) {
+  const SteadyClock clock;
+  const Nanoseconds begin = clock.now();
+  proto::Payload message;
+  message.mutable_buffers()->Reserve(static_cast<int>(payload.buffers.size()));
+  for (const Bytes buffer : payload.buffers) message.add_buffers(buffer.data(), buffer.size());
+  write(message, bytes);
+  return clock.now() - begin;
+}
+
 Nanoseconds serialize(const proto::Payload& message, grpc::ByteBuffer& bytes) {
   const SteadyClock clock;
   const Nanoseconds begin = clock.now();
-  bool owned = false;
-  if (const grpc::Status status = Traits::Serialize(message, &bytes, &owned); !status.ok()) {
-    throw ChannelError("a payload was not serialized: " + status.error_message());
-  }
+  write(message, bytes);
   return clock.now() - begin;
 }
 
 Nanoseconds parse(grpc::ByteBuffer& bytes, proto::Payload& message) {
   const SteadyClock clock;
   const Nanoseconds begin = clock.now();
+  message = proto::Payload();
   if (const grpc::Status status = Traits::Deserialize(&bytes, &message); !status.ok()) {
     throw ChannelError("what arrived is not a serialized payload");
   }

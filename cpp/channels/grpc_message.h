@@ -25,15 +25,18 @@ std::optional<Method> method_at(std::string_view path);
 /// One static slice for each buffer, over the payload's own memory. Throws ChannelError above gRPC's 4 GiB.
 grpc::ByteBuffer slices(const Payload& payload);
 
-/// The buffers, copied into a message. Throws ChannelError above protobuf's 2 GiB.
-proto::Payload message(const Payload& payload);
+/// Throws ChannelError when the payload's message would be above protobuf's 2 GiB.
+void check_serializable(const Payload& payload);
 
 std::uint64_t size(const proto::Payload& message);
 
+/// Puts the buffers in a message, as a program must whose tensors changed since its last call, and serializes that.
 /// Returns the time it took. `bytes` must be empty.
+Nanoseconds serialize(const Payload& payload, grpc::ByteBuffer& bytes);
 Nanoseconds serialize(const proto::Payload& message, grpc::ByteBuffer& bytes);
 
-/// Empties `bytes`; returns the time it took. Throws ChannelError when they are not a message.
+/// Parses into a new message, as gRPC's generated services do. Empties `bytes`; returns the time it took.
+/// Throws ChannelError when they are not a message.
 Nanoseconds parse(grpc::ByteBuffer& bytes, proto::Payload& message);
 
 /// The acknowledgement: the count of payload bytes that arrived, 8 bytes, little endian.

@@ -53,7 +53,7 @@ class Server {
   /// The state of a serving thread.
   struct Worker {
     Tally tally;
-    proto::Payload message;  // kept so that its memory is
+    proto::Payload message;
   };
 
   void run(Post& post, Worker& worker);

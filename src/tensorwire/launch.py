@@ -1,7 +1,7 @@
 """One launch: starts the ranks, holds their rendezvous, and hears what they have to say until all are done."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,8 +14,11 @@ from tensorwire.rendezvous import HandedIn, Joined, Left, Meeting
 from tensorwire.result import Failure, Measurement, RankFacts
 
 _TICK_SECONDS = 0.05
-_SLACK_SECONDS = 60.0
+_OPEN = "open"
+_SETTING_UP_SECONDS = 60.0  # to open the channel, connect, get and fill memory, and check every payload
+_SLACK_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 5.0
+_HEARING_OUT_SECONDS = 0.5
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +64,7 @@ class Launch:
         self._make_plan = plan
         self._join_seconds = join_timeout_ns / 1e9
 
-    def run(self, launcher: Launcher, directory: Path) -> Iterator[Told]:
+    def run(self, launcher: Launcher, directory: Path) -> Generator[Told, None, None]:
         """What the ranks tell, as they tell it. Raises LaunchError (RankFailed) when one is lost, ChannelError when one
         cannot open its channel. However it ends, no rank is left."""
         with Meeting(len(self._commands)) as meeting:
@@ -69,7 +72,7 @@ class Launch:
             (directory / "plan.json").write_bytes(msgspec.json.encode(plan))
             commands = [self._complete(command, directory, meeting.token) for command in self._commands]
             with launcher.start(commands, directory) as job:
-                yield from self._hear(meeting, job, _stage_seconds(plan))
+                yield from self._hear(meeting, job, plan)
 
     def _complete(self, command: Command, directory: Path, token: str) -> Command:
         return msgspec.structs.replace(
@@ -78,7 +81,7 @@ class Launch:
             environment={**command.environment, "TENSORWIRE_TOKEN": token},
         )
 
-    def _hear(self, meeting: Meeting, job: Job, stage_seconds: float) -> Iterator[Told]:
+    def _hear(self, meeting: Meeting, job: Job, plan: Plan) -> Iterator[Told]:
         watch = _Watch(self._commands, meeting, job)
         watch.expect_within(self._join_seconds)
         while not watch.done:
@@ -86,13 +89,13 @@ class Launch:
                 match event:
                     case Joined():
                         if not meeting.absent:
-                            watch.expect_within(stage_seconds)
+                            watch.expect_within(_longest(plan, _OPEN))
                     case Left(rank):
                         watch.left(rank)
-                    case HandedIn(_, blob):
-                        told = _understand(blob)
+                    case HandedIn(rank, blob):
+                        told = _understand(rank, blob)
                         if isinstance(told, Stage):
-                            watch.expect_within(stage_seconds)
+                            watch.expect_within(_longest(plan, told.name))
                         yield told
             watch.look()
 
@@ -104,7 +107,7 @@ class _Watch:
         self._commands = commands
         self._meeting = meeting
         self._job = job
-        self._ended: set[int] = set()
+        self._ended: dict[int, tuple[Exit, float]] = {}
         self._left: dict[int, float] = {}
         self._seconds = 0.0
         self._deadline = 0.0
@@ -124,17 +127,23 @@ class _Watch:
 
     def look(self) -> None:
         """Raises LaunchError for a rank that failed, vanished, never came or is late."""
-        exits = self._job.exits()
-        self._ended.update(each.rank for each in exits)
-        failed = sorted((each for each in exits if each.status != 0), key=lambda each: (each.status > 0, each.rank))
+        now = time.monotonic()
+        self._ended.update((each.rank, (each, now)) for each in self._job.exits())
+        heard_out = [each for each, since in self._ended.values() if self._is_heard_out(each.rank, now - since)]
+        failed = sorted((each for each in heard_out if each.status != 0), key=lambda each: (each.status > 0, each.rank))
         if failed:
             raise self._failure(failed[0])
-        now = time.monotonic()
+        if silent := [each.rank for each in heard_out if each.rank in self._meeting.absent]:
+            raise LaunchError(f"{self._names(silent)} ended without joining the others")
         for rank, since in self._left.items():
             if rank not in self._ended and now - since > _LAST_WORDS_SECONDS:
                 raise LaunchError(f"{self._name(rank)} left the rendezvous and did not end")
         if now > self._deadline and not self.done:
             raise LaunchError(self._overdue())
+
+    def _is_heard_out(self, rank: int, since: float) -> bool:
+        """Whether nothing more can come of a rank that ended: what it had sent tells more than its exit status."""
+        return rank in self._left or since > _HEARING_OUT_SECONDS
 
     def _failure(self, ended: Exit) -> RankFailed:
         role = self._commands[ended.rank].role
@@ -155,16 +164,21 @@ class _Watch:
         return shown + (f" and {len(ranks) - 4} more" if len(ranks) > 4 else "")
 
 
-def _stage_seconds(plan: Plan) -> float:
-    """The longest that a stage may take: its set time, one call's timeout, and slack for start and memory."""
-    return max(plan.warmup_ns, plan.duration_ns) / 1e9 + plan.timeout_ns / 1e9 + _SLACK_SECONDS
+def _longest(plan: Plan, stage: str) -> float:
+    """The most seconds that a stage may take: its set time, one call's timeout, and slack."""
+    set_ns = {"warm-up": plan.warmup_ns, "measure": plan.duration_ns}.get(stage, 0)
+    slack = _SETTING_UP_SECONDS if stage in (_OPEN, "prepare", "check") else _SLACK_SECONDS
+    return (set_ns + plan.timeout_ns) / 1e9 + slack
 
 
-def _understand(blob: bytes) -> Told:
-    words = msgspec.json.decode(blob, type=_Words)
+def _understand(rank: int, blob: bytes) -> Told:
+    try:
+        words = msgspec.json.decode(blob, type=_Words)
+    except msgspec.DecodeError as wrong:
+        raise LaunchError(f"rank {rank} handed in something that is not of this version: {wrong}") from wrong
     if words.fatal:
         raise words.fatal.error()
     told = words.stage or words.facts or words.measurement or words.failure
     if told is None:
-        raise LaunchError("a rank handed in something that this version does not know")
+        raise LaunchError(f"rank {rank} handed in something that this version does not know")
     return told

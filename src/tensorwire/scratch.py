@@ -28,5 +28,6 @@ def directory(parent: Path | None = None) -> Iterator[Path]:
 def _sweep(where: Path) -> None:
     for path in where.glob(f"{_PREFIX}*-*"):
         owner = path.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and path.stat().st_uid == os.getuid():
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another driver sweeps as well
+            if owner.isdigit() and not Path(f"/proc/{owner}").exists() and path.stat().st_uid == os.getuid():
+                shutil.rmtree(path, ignore_errors=True)

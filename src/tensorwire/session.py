@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -12,8 +12,8 @@ import msgspec
 from tensorwire import environment, metrics, plan, registry, scratch, stats, version
 from tensorwire.benchmarks import Benchmark, Pattern
 from tensorwire.channels import Channel
-from tensorwire.errors import RankFailed
-from tensorwire.launch import Launch, Stage
+from tensorwire.errors import LaunchError, RankFailed, SpecError
+from tensorwire.launch import Launch, Stage, Told
 from tensorwire.launchers import Command, Launcher
 from tensorwire.preflight import is_unix, preflight, resolve
 from tensorwire.result import (
@@ -54,6 +54,7 @@ class Session:
         self._options = options(channel.options, f"channel {spec.channel}", spec.options)
         self._pattern = self.benchmark.pattern(options(self.benchmark.options, spec.benchmark, spec.pattern))
         preflight(spec, self._pattern, channel)
+        _check_writable(file)
         self._host = resolve(spec.host)
         self.result = _begin(spec, self._pattern)
 
@@ -74,23 +75,23 @@ class Session:
         while left:
             at = left[0]
             try:
-                for told in self._launch(tuple(left)):
-                    match told:
-                        case Stage():
+                with contextlib.closing(self._launch(tuple(left))) as launch:
+                    for told in launch:
+                        if isinstance(told, Stage):
                             at = told.point
                             progress(Progress(repetition=repetition, point=at, stage=told.name))
-                        case _:
+                        else:
                             gathered.take(told)
                             self._keep(repetition, gathered.repetition)
                 return
-            except RankFailed as lost:
+            except LaunchError as lost:
                 if not gathered.repetition.ranks:
                     raise  # none ever came so far as to measure: there is nothing to go on with
-                gathered.take(Failure(point=at, rank=lost.rank, stage="lost", type="RankFailed", message=str(lost)))
+                gathered.take(_loss(at, lost))
                 self._keep(repetition, gathered.repetition)
                 left = left[left.index(at) + 1 :]
 
-    def _launch(self, points: tuple[int, ...]) -> Iterator[Stage | RankFacts | Measurement | Failure]:
+    def _launch(self, points: tuple[int, ...]) -> Generator[Told, None, None]:
         spec = self.result.spec
         cores = tuple(sorted(os.sched_getaffinity(0)))
         commands = tuple(
@@ -127,7 +128,7 @@ class Session:
         precision = self.result.spec.repeat.precision
         if precision is None:
             return False
-        headline = metrics.get(self.benchmark.shows[0])
+        headline = metrics.get(self.benchmark.headline)
         for point in range(len(self.result.points)):
             estimate = metrics.estimate(headline, samples(self.result, point))
             if estimate is None or estimate.interval.confidence < _ENOUGH_CONFIDENCE:
@@ -138,14 +139,17 @@ class Session:
 
     def _save(self) -> None:
         """Writes the file anew, whole or not at all."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.file.with_name(f".{self.file.name}.{os.getpid()}")
         try:
-            unfinished.write_bytes(encode(self.result))
-            unfinished.replace(self.file)
-            self.saved = True
-        finally:
-            unfinished.unlink(missing_ok=True)
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                unfinished.write_bytes(encode(self.result))
+                unfinished.replace(self.file)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        except OSError as wrong:
+            raise _unwritable(self.file, wrong.strerror) from wrong
+        self.saved = True
 
 
 class _Gathering:
@@ -162,9 +166,32 @@ class _Gathering:
                 ranks = tuple(known[rank] for rank in sorted(known))
                 self.repetition = msgspec.structs.replace(so_far, ranks=ranks)
             case Measurement():
-                self.repetition = msgspec.structs.replace(so_far, measurements=(*so_far.measurements, told))
+                seen = sorted((*so_far.measurements, told), key=lambda each: (each.point, each.rank))
+                self.repetition = msgspec.structs.replace(so_far, measurements=tuple(seen))
             case Failure():
                 self.repetition = msgspec.structs.replace(so_far, failures=(*so_far.failures, told))
+
+
+def _loss(point: int, lost: LaunchError) -> Failure:
+    """Ranks that were lost, as a fact of the point that they were at."""
+    rank = lost.rank if isinstance(lost, RankFailed) else None
+    return Failure(point=point, rank=rank, stage="lost", type=type(lost).__name__, message=str(lost))
+
+
+def _check_writable(file: Path) -> None:
+    """Raises SpecError while nothing is lost yet, if this user could not write the file."""
+    if file.is_dir():
+        raise _unwritable(file, "it is a directory")
+    existing = next(parent for parent in file.absolute().parents if parent.exists())
+    if not existing.is_dir():
+        raise _unwritable(file, f"{existing} is not a directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _unwritable(file, f"this user may not write to {existing}")
+
+
+def _unwritable(file: Path, why: str | None) -> SpecError:
+    sentence = f"cannot write the result file {file}: {why}; choose another with --output FILE"
+    return SpecError("output", str(file), "a file that can be written", sentence)
 
 
 def failures(result: Result) -> list[Failure]:

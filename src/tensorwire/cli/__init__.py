@@ -64,9 +64,6 @@ def main() -> None:
     except (KeyboardInterrupt, click.exceptions.Abort):
         _say(_INTERRUPTED)
         sys.exit(1)
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
-        sys.exit(0)
 
 
 def _say(sentence: str) -> None:

@@ -1,9 +1,12 @@
 """Ranks as processes of this machine. They die with their parent, however it ends."""
 
+import contextlib
 import os
 import platform
+import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +16,7 @@ from tensorwire.launchers import Command, Exit
 
 _STDERR_TAIL = 2000
 _GRACE_SECONDS = 5
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class LocalJob:
@@ -25,7 +29,7 @@ class LocalJob:
     def start(self, command: Command) -> None:
         """Raises LaunchError when the program cannot be started."""
         environment = {**os.environ, **command.environment, "TENSORWIRE_PARENT": str(os.getpid())}
-        with self._stderr(command.rank).open("wb") as said:
+        with self._stderr(command.rank).open("wb") as said, _uninterrupted():
             try:
                 self._running[command.rank] = subprocess.Popen(
                     command.argv,
@@ -48,11 +52,12 @@ class LocalJob:
         return platform.node()
 
     def stop(self) -> None:
-        for process in self._running.values():
-            process.kill()
-        for process in self._running.values():
-            process.wait(_GRACE_SECONDS)
-        self._running.clear()
+        with _uninterrupted():
+            for process in self._running.values():
+                process.kill()
+            for process in self._running.values():
+                process.wait(_GRACE_SECONDS)
+            self._running.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +89,23 @@ class Local:
             job.stop()
             raise
         return job
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A Ctrl-C meanwhile takes effect afterwards: no process may be started and not be known, or not be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    arrived: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: arrived.append(number)) for each in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler or signal.SIG_DFL)
+        for number in arrived:
+            signal.raise_signal(number)
 
 
 launcher = Local()
