@@ -97,14 +97,15 @@ RAW_GRPC: tuple[Claim, ...] = (
     _against_raw_grpc("bandwidth", "1 MiB, 4 in flight", stream_of(LARGE)),
 )
 
-SERIALIZED: tuple[Claim, ...] = (
+SERIALIZED: tuple[Claim, ...] = tuple(
     Comparison(
-        name="serialized",
-        title="non-serialized / serialized, uniform payload, 4 in flight",
-        a=grpc(stream_of(UNIFORM)),
-        b=grpc(stream_of(UNIFORM), mode="serialized"),
+        name=f"serialized-{outstanding}",
+        title=f"non-serialized / serialized, uniform payload, {outstanding} in flight",
+        a=grpc(stream_of(UNIFORM, outstanding)),
+        b=grpc(stream_of(UNIFORM, outstanding), mode="serialized"),
         claims=((bandwidth, at_least(1.8)),),
-    ),
+    )
+    for outstanding in (1, 4)
 )
 
 TCP: tuple[Claim, ...] = (

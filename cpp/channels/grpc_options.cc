@@ -91,6 +91,9 @@ grpc::ChannelArguments Options::client_arguments() const {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, frame_size);
   arguments.SetInt(GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, zero_copy);
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, compresses());
+  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, compresses());
   // Channels with equal arguments share their connections unless each has a pool of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -108,6 +111,9 @@ void Options::configure(grpc::ServerBuilder& builder) const {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, frame_size);
   builder.AddChannelArgument(GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, zero_copy);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 1);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, compresses());
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, compresses());
   // Two servers on one port would share its calls and nobody would notice.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
@@ -136,6 +142,7 @@ Settings Options::settings() const {
           {"compression", compression},
           {"tls", on(tls.has_value())},
           {"bdp_probe", on(true)},
+          {"channelz", on(false)},
           {"retries", on(false)},
           {"message_limit", "none"},
           {"grpc", grpc::Version()}};

@@ -40,6 +40,7 @@ struct Options {
 
  private:
   grpc_compression_algorithm algorithm() const;
+  bool compresses() const { return compression != "none"; }  // if not, gRPC leaves its filters for it out
 };
 
 }  // namespace tensorwire::rpc

@@ -34,8 +34,13 @@ std::vector<std::vector<std::uint64_t>> sizes_of(std::span<const Payload> payloa
 
 }  // namespace
 
-Lane::Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout)
-    : rank_(rank), address_(std::move(address)), connect_within_(timeout), ring_(slots), acknowledgements_(slots) {}
+Lane::Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout, bool alone)
+    : rank_(rank),
+      address_(std::move(address)),
+      connect_within_(timeout),
+      send_flags_(MSG_NOSIGNAL | (alone ? 0 : MSG_DONTWAIT)),
+      ring_(slots),
+      acknowledgements_(slots) {}
 
 template <class Move>
 std::size_t Lane::moved(Move move) const {
@@ -80,6 +85,7 @@ void Lane::set_timeout(Nanoseconds timeout) {
   timeout_ = timeout;
   const timeval value{.tv_sec = timeout / 1_s, .tv_usec = std::max<Nanoseconds>(1, timeout % 1_s / 1000)};
   setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value);
+  setsockopt(fd(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);
 }
 
 void Lane::start(Call call) {
@@ -105,7 +111,7 @@ void Lane::begin_send() {
 void Lane::flush() {
   while (sending_) {
     msghdr next = send_.next();
-    const std::size_t n = moved([&] { return sendmsg(fd(), &next, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    const std::size_t n = moved([&] { return sendmsg(fd(), &next, send_flags_); });
     if (n == 0) return;
     send_.advance(n);
     if (!send_.finished()) continue;
@@ -168,7 +174,8 @@ TcpCaller::TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::
   std::map<std::uint32_t, std::size_t> in_flight;
   for (const std::uint32_t rank : slots) ++in_flight[rank];
   std::map<std::uint32_t, Lane*> lanes;
-  for (const auto& [rank, count] : in_flight) lanes[rank] = &lanes_.emplace_back(rank, addresses[rank], count, timeout);
+  for (const auto& [rank, count] : in_flight)
+    lanes[rank] = &lanes_.emplace_back(rank, addresses[rank], count, timeout, slots.size() == 1);
   for (const std::uint32_t rank : slots) lane_of_.push_back(lanes[rank]);
 }
 

@@ -17,7 +17,8 @@ namespace tensorwire::tcp {
 /// One connection, and the calls that are on their way over it.
 class Lane {
  public:
-  Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout);
+  /// `alone`: the caller has no other slot.
+  Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout, bool alone);
 
   /// Connects anew and has the peer make room for the payloads.
   void prepare(std::span<const Payload> payloads);
@@ -27,7 +28,7 @@ class Lane {
   int fd() const { return socket_.fd(); }
   const PayloadSet& landing() const { return *landing_; }
 
-  /// Sends what the socket takes without blocking.
+  /// Sends what the socket takes: all of it when this is the caller's only call, whose reply cannot come before.
   void flush();
 
   /// Receives replies into `done`; `block` waits for the first, for the socket's timeout at most.
@@ -55,6 +56,7 @@ class Lane {
   std::string address_;
   Socket socket_;
   Nanoseconds connect_within_;
+  int send_flags_;
   Nanoseconds timeout_ = 0;  // of the socket
 
   std::vector<Entry> ring_;  // calls in order; `unsent_` of the last ones are not fully sent yet
