@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -64,10 +65,25 @@ void set_no_delay(const Socket& socket, int family) {
   if (family != AF_UNIX) setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+Socket new_socket(int family, int flags) {
+  Socket socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
+  if (socket.fd() < 0) throw ChannelError("cannot open a socket: " + error_text(errno));
+  return socket;
+}
+
 /// Waits for a connect under way; returns its error, 0 when connected.
 int finish_connect(const Socket& socket, Nanoseconds timeout) {
+  const SteadyClock clock;
+  const Nanoseconds deadline = clock.now() + timeout;
   pollfd waiting{.fd = socket.fd(), .events = POLLOUT, .revents = 0};
-  if (poll(&waiting, 1, static_cast<int>(timeout / 1_ms)) <= 0) return ETIMEDOUT;
+  for (;;) {
+    const Nanoseconds left = std::max<Nanoseconds>(0, deadline - clock.now());
+    const timespec limit{.tv_sec = left / 1_s, .tv_nsec = left % 1_s};
+    const int ready = ppoll(&waiting, 1, &limit, nullptr);
+    if (ready > 0) break;
+    if (ready == 0) return ETIMEDOUT;
+    if (errno != EINTR) return errno;
+  }
   int error = 0;
   socklen_t length = sizeof error;
   getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &length);
@@ -94,7 +110,7 @@ std::string address_of(const std::string& host, std::uint16_t port, std::uint32_
 
 Socket listen_at(const std::string& address) {
   const Endpoint endpoint = parse(address);
-  Socket socket(::socket(endpoint.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Socket socket = new_socket(endpoint.family(), 0);
   const int on = 1;
   setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   set_no_delay(socket, endpoint.family());
@@ -117,7 +133,7 @@ std::string bound_address(const Socket& listening, const std::string& asked) {
 
 Socket connect_to(const std::string& address, Nanoseconds timeout) {
   const Endpoint endpoint = parse(address);
-  Socket socket(::socket(endpoint.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Socket socket = new_socket(endpoint.family(), SOCK_NONBLOCK);
   int error = connect(socket.fd(), endpoint.get(), endpoint.length) == 0 ? 0 : errno;
   if (error == EINPROGRESS) error = finish_connect(socket, timeout);
   if (error != 0) throw PeerLost("cannot connect to " + address + ": " + error_text(error));

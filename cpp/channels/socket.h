@@ -38,7 +38,7 @@ Socket listen_at(const std::string& address);
 /// The address of a listening socket, with the port it really got.
 std::string bound_address(const Socket& listening, const std::string& asked);
 
-/// Connects within `timeout`. Throws PeerLost.
+/// Connects within `timeout`. Throws PeerLost, or ChannelError when there is no socket to be had.
 Socket connect_to(const std::string& address, Nanoseconds timeout);
 
 /// Reads the words of errno.

@@ -1,6 +1,5 @@
 #include "channels/tcp_caller.h"
 
-#include <poll.h>
 #include <sys/time.h>
 
 #include <algorithm>
@@ -14,22 +13,13 @@ namespace {
 
 Bytes bytes_of(const Header& header) { return std::as_bytes(std::span(&header, 1)); }
 
-std::vector<std::uint64_t> layout_of(std::span<const Payload> payloads) {
-  std::vector<std::uint64_t> words;
-  for (const Payload& payload : payloads) {
-    words.push_back(payload.buffers.size());
-    for (const Bytes buffer : payload.buffers) words.push_back(buffer.size());
-  }
-  return words;
-}
+/// A call that has the connection to itself is sent by one blocking call, which is given up where the peer does not
+/// read for so long: `wait` goes on then, and keeps its own time.
+constexpr Nanoseconds kSendPatience = 1_s;
 
-std::vector<std::vector<std::uint64_t>> sizes_of(std::span<const Payload> payloads) {
-  std::vector<std::vector<std::uint64_t>> sizes;
-  for (const Payload& payload : payloads) {
-    auto& row = sizes.emplace_back();
-    for (const Bytes buffer : payload.buffers) row.push_back(buffer.size());
-  }
-  return sizes;
+void limit(const Socket& socket, int direction, Nanoseconds timeout) {
+  const timeval value{.tv_sec = timeout / 1_s, .tv_usec = std::max<Nanoseconds>(1, timeout % 1_s / 1000)};
+  setsockopt(socket.fd(), SOL_SOCKET, direction, &value, sizeof value);
 }
 
 }  // namespace
@@ -38,9 +28,11 @@ Lane::Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanosecon
     : rank_(rank),
       address_(std::move(address)),
       connect_within_(timeout),
-      send_flags_(MSG_NOSIGNAL | (alone ? 0 : MSG_DONTWAIT)),
+      alone_(alone),
       ring_(slots),
       acknowledgements_(slots) {}
+
+std::string Lane::peer() const { return "rank " + std::to_string(rank_) + " at " + address_; }
 
 template <class Move>
 std::size_t Lane::moved(Move move) const {
@@ -50,54 +42,58 @@ std::size_t Lane::moved(Move move) const {
   } while (n < 0 && errno == EINTR);
   if (n > 0) return static_cast<std::size_t>(n);
   if (n < 0 && errno == EAGAIN) return 0;
-  throw PeerLost("rank " + std::to_string(rank_) + " at " + address_ +
-                 (n == 0 ? " closed the connection" : " is lost: " + error_text(errno)));
+  throw PeerLost(peer() + (n == 0 ? " closed the connection" : " is lost: " + error_text(errno)));
 }
 
 void Lane::prepare(std::span<const Payload> payloads) {
   socket_ = connect_to(address_, connect_within_);
   timeout_ = 0;
-  set_timeout(connect_within_);
   waiting_ = unsent_ = acknowledged_bytes_ = 0;
   sending_ = receiving_ = false;
 
-  const std::vector<std::uint64_t> layout = layout_of(payloads);
-  const Bytes body = std::as_bytes(std::span(layout));
-  const Header header{Kind::layout, static_cast<std::uint32_t>(payloads.size()), body.size()};
-  const iovec parts[] = {as_iovec(bytes_of(header)), as_iovec(body)};
-  for (send_.restart(parts); !send_.finished();) {
-    msghdr next = send_.next();
-    send_.advance(moved([&] { return sendmsg(fd(), &next, MSG_NOSIGNAL); }));
-  }
-  if (moved([&] { return recv(fd(), &incoming_, sizeof incoming_, MSG_WAITALL); }) != sizeof incoming_) {
-    throw PeerLost("rank " + std::to_string(rank_) + " at " + address_ + " did not accept the payloads");
-  }
-
-  landing_ = std::make_unique<PayloadSet>(sizes_of(payloads), Fill::zeros, 0);
+  const Sizes sizes = sizes_of(payloads);
+  agree(sizes);
+  landing_ = std::make_unique<PayloadSet>(sizes, Fill::zeros, 0);
   requests_.clear();
   replies_.clear();
   for (const Payload& payload : payloads) requests_.push_back(as_message(bytes_of(outgoing_), payload));
   for (const Payload& payload : landing_->payloads()) replies_.push_back(as_message(bytes_of(incoming_), payload));
 }
 
+void Lane::agree(const Sizes& sizes) {
+  limit(socket_, SO_SNDTIMEO, connect_within_);
+  set_timeout(connect_within_);
+  const std::vector<std::uint64_t> layout = layout_of(sizes);
+  const Bytes body = std::as_bytes(std::span(layout));
+  const Header header{Kind::layout, static_cast<std::uint32_t>(sizes.size()), body.size()};
+  const iovec parts[] = {as_iovec(bytes_of(header)), as_iovec(body)};
+  for (send_.restart(parts); !send_.finished();) {
+    msghdr next = send_.next();
+    const std::size_t n = moved([&] { return sendmsg(fd(), &next, MSG_NOSIGNAL); });
+    if (n == 0) throw PeerLost(peer() + " does not answer");
+    send_.advance(n);
+  }
+  if (moved([&] { return recv(fd(), &incoming_, sizeof incoming_, MSG_WAITALL); }) != sizeof incoming_) {
+    throw PeerLost(peer() + " does not answer");
+  }
+  if (incoming_.kind == Kind::refused) throw ChannelError(peer() + " could not get the memory for the payloads");
+  if (incoming_ != header) throw ChannelError(peer() + " is not a rank of this run");
+  limit(socket_, SO_SNDTIMEO, kSendPatience);
+}
+
 void Lane::set_timeout(Nanoseconds timeout) {
   if (timeout == timeout_) return;
   timeout_ = timeout;
-  const timeval value{.tv_sec = timeout / 1_s, .tv_usec = std::max<Nanoseconds>(1, timeout % 1_s / 1000)};
-  setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value);
-  setsockopt(fd(), SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);
+  limit(socket_, SO_RCVTIMEO, timeout);
 }
 
 void Lane::start(Call call) {
-  // The size of a request is the sum of its iovecs after the header's.
-  std::uint64_t size = 0;
-  for (const iovec& part : std::span(requests_[call.payload]).subspan(1)) size += part.iov_len;
-  entry(waiting_) = {call, {kind_of(call.reply), call.payload, size}};
+  entry(waiting_) = {call, {kind_of(call.reply), call.payload, landing_->payloads()[call.payload].size}};
   ++waiting_;
   ++unsent_;
   if (!sending_) {
     begin_send();
-    flush();
+    flush(alone_);
   }
 }
 
@@ -108,10 +104,10 @@ void Lane::begin_send() {
   sending_ = true;
 }
 
-void Lane::flush() {
-  while (sending_) {
+void Lane::flush(bool block) {
+  for (; sending_; block = false) {
     msghdr next = send_.next();
-    const std::size_t n = moved([&] { return sendmsg(fd(), &next, send_flags_); });
+    const std::size_t n = moved([&] { return sendmsg(fd(), &next, MSG_NOSIGNAL | (block ? 0 : MSG_DONTWAIT)); });
     if (n == 0) return;
     send_.advance(n);
     if (!send_.finished()) continue;
@@ -131,7 +127,7 @@ std::size_t Lane::receive_echo(std::span<Completion> done, bool block) {
     receive_.restart(replies_[entry(0).call.payload]);
     receiving_ = true;
   }
-  while (!receive_.finished()) {
+  for (; !receive_.finished(); block = false) {
     msghdr next = receive_.next();
     const std::size_t n = moved([&] { return recvmsg(fd(), &next, block ? MSG_WAITALL : MSG_DONTWAIT); });
     if (n == 0) return 0;
@@ -147,14 +143,14 @@ std::size_t Lane::receive_acknowledgements(std::span<Completion> done, bool bloc
   while (expected < std::min(waiting_ - unsent_, done.size()) && entry(expected).call.reply == Reply::acknowledge)
     ++expected;
   auto* into = reinterpret_cast<std::byte*>(acknowledgements_.data());
-  do {
+  for (; acknowledged_bytes_ < sizeof(Header); block = false) {
     const std::size_t n = moved([&] {
       return recv(fd(), into + acknowledged_bytes_, expected * sizeof(Header) - acknowledged_bytes_,
                   block ? 0 : MSG_DONTWAIT);
     });
     if (n == 0) return 0;
     acknowledged_bytes_ += n;
-  } while (acknowledged_bytes_ < sizeof(Header));
+  }
   const std::size_t whole = acknowledged_bytes_ / sizeof(Header);
   for (std::size_t i = 0; i < whole; ++i) done[i] = finish(acknowledgements_[i]);
   acknowledged_bytes_ -= whole * sizeof(Header);
@@ -177,6 +173,7 @@ TcpCaller::TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::
   for (const auto& [rank, count] : in_flight)
     lanes[rank] = &lanes_.emplace_back(rank, addresses[rank], count, timeout, slots.size() == 1);
   for (const std::uint32_t rank : slots) lane_of_.push_back(lanes[rank]);
+  polled_.resize(lanes_.size());
 }
 
 void TcpCaller::prepare(std::span<const Payload> payloads) {
@@ -189,13 +186,13 @@ void TcpCaller::call(Call call) {
 }
 
 std::size_t TcpCaller::wait(std::span<Completion> done, Nanoseconds timeout) {
-  // One connection with nothing left to send: one blocking read does it all.
-  if (Lane& only = lanes_.front(); lanes_.size() == 1 && timeout > 0 && !only.sending() && !only.idle()) {
-    only.set_timeout(timeout);
-    return only.receive(done, true);
-  }
   const SteadyClock clock;
   const Nanoseconds deadline = timeout == 0 ? 0 : clock.now() + timeout;
+  // One connection with nothing left to send: one blocking read does it all, as a rule.
+  if (Lane& only = lanes_.front(); lanes_.size() == 1 && timeout > 0 && !only.sending() && !only.idle()) {
+    only.set_timeout(timeout);
+    if (const std::size_t finished = only.receive(done, true); finished > 0) return finished;
+  }
   for (;;) {
     if (const std::size_t finished = collect(done); finished > 0) return finished;
     const Nanoseconds left = timeout == 0 ? 0 : deadline - clock.now();
@@ -207,21 +204,21 @@ std::size_t TcpCaller::wait(std::span<Completion> done, Nanoseconds timeout) {
 std::size_t TcpCaller::collect(std::span<Completion> done) {
   std::size_t finished = 0;
   for (Lane& lane : lanes_) {
-    if (lane.sending()) lane.flush();
+    if (lane.sending()) lane.flush(false);
     if (finished < done.size()) finished += lane.receive(done.subspan(finished), false);
   }
   return finished;
 }
 
 void TcpCaller::poll_lanes(Nanoseconds timeout) {
-  thread_local std::vector<pollfd> waiting;  // keeps its memory from one wait to the next
-  waiting.clear();
-  for (const Lane& lane : lanes_) {
-    const int events = (lane.idle() ? 0 : POLLIN) | (lane.sending() ? POLLOUT : 0);
-    waiting.push_back({.fd = lane.fd(), .events = static_cast<short>(events), .revents = 0});
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const Lane& lane = lanes_[i];
+    const int events = POLLIN | (lane.sending() ? POLLOUT : 0);
+    // A lane without calls is left out: poll would tell at once that its peer is gone, and nobody here would listen.
+    polled_[i] = {.fd = lane.idle() ? -1 : lane.fd(), .events = static_cast<short>(events), .revents = 0};
   }
   const timespec limit{.tv_sec = timeout / 1_s, .tv_nsec = timeout % 1_s};
-  ppoll(waiting.data(), waiting.size(), &limit, nullptr);
+  ppoll(polled_.data(), polled_.size(), &limit, nullptr);
 }
 
 void TcpCaller::reply(std::uint32_t slot, const Sink& sink) {

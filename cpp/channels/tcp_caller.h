@@ -1,6 +1,8 @@
 // The calling side of plain sockets: one connection to each peer, requests pipelined, replies in order.
 #pragma once
 
+#include <poll.h>
+
 #include <deque>
 #include <memory>
 #include <span>
@@ -28,10 +30,10 @@ class Lane {
   int fd() const { return socket_.fd(); }
   const PayloadSet& landing() const { return *landing_; }
 
-  /// Sends what the socket takes: all of it when this is the caller's only call, whose reply cannot come before.
-  void flush();
+  /// Sends what the socket takes; `block` lets the first system call wait for room.
+  void flush(bool block);
 
-  /// Receives replies into `done`; `block` waits for the first, for the socket's timeout at most.
+  /// Receives replies into `done`; `block` lets the first system call wait, for the socket's timeout at most.
   std::size_t receive(std::span<Completion> done, bool block);
 
   void set_timeout(Nanoseconds timeout);
@@ -42,6 +44,8 @@ class Lane {
     Header header;
   };
 
+  std::string peer() const;
+  void agree(const Sizes& sizes);
   Entry& entry(std::size_t ahead) { return ring_[(first_ + ahead) % ring_.size()]; }
   void begin_send();
   std::size_t receive_echo(std::span<Completion> done, bool block);
@@ -56,7 +60,7 @@ class Lane {
   std::string address_;
   Socket socket_;
   Nanoseconds connect_within_;
-  int send_flags_;
+  bool alone_;               // no other call can be under way: its reply cannot come before it is sent
   Nanoseconds timeout_ = 0;  // of the socket
 
   std::vector<Entry> ring_;  // calls in order; `unsent_` of the last ones are not fully sent yet
@@ -95,6 +99,7 @@ class TcpCaller final : public Caller {
   std::deque<Lane> lanes_;
   std::vector<Lane*> lane_of_;
   std::vector<std::uint32_t> carried_;
+  std::vector<pollfd> polled_;
 };
 
 }  // namespace tensorwire::tcp

@@ -4,6 +4,11 @@
 #include <netinet/tcp.h>
 
 #include <cerrno>
+#include <memory>
+#include <new>
+#include <optional>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "channels/iovecs.h"
@@ -17,21 +22,18 @@ class Conversation {
  public:
   Conversation(int fd, bool spin) : fd_(fd), flags_(spin ? MSG_DONTWAIT : MSG_WAITALL) {}
 
-  /// Takes the shapes of the payloads to come and makes the memory they land in.
+  /// Takes the shapes of the payloads to come and makes the memory they land in. False also for what is no layout:
+  /// anybody may connect and say anything.
   bool agree() {
-    if (!receive({&header_iovec_, 1}) || header_.kind != Kind::layout) return false;
-    std::vector<std::uint64_t> words(header_.bytes / sizeof(std::uint64_t));
-    const iovec body = as_iovec(std::as_bytes(std::span(words)));
-    if (!receive({&body, 1})) return false;
-    std::vector<std::vector<std::uint64_t>> sizes;
-    for (std::size_t at = 0; at < words.size();) {
-      const auto first = words.begin() + static_cast<std::ptrdiff_t>(at) + 1;
-      sizes.emplace_back(first, first + static_cast<std::ptrdiff_t>(words[at]));
-      at += words[at] + 1;
+    try {
+      const std::optional<Sizes> sizes = receive_layout();
+      if (!sizes) return false;
+      landing_ = std::make_unique<PayloadSet>(*sizes, Fill::zeros, 0);
+      for (const Payload& payload : landing_->payloads()) messages_.push_back(as_message(header_bytes(), payload));
+    } catch (const std::bad_alloc&) {
+      header_.kind = Kind::refused;
     }
-    landing_ = std::make_unique<PayloadSet>(sizes, Fill::zeros, 0);
-    for (const Payload& payload : landing_->payloads()) messages_.push_back(as_message(header_bytes(), payload));
-    return send({&header_iovec_, 1});
+    return send({&header_iovec_, 1}) && header_.kind == Kind::layout;
   }
 
   /// Answers one request; `count` learns what it carried before the reply is on its way.
@@ -41,13 +43,24 @@ class Conversation {
     if (expected >= messages_.size()) return false;
     const std::span<const iovec> message = messages_[expected];
     if (!receive(messages_.size() == 1 ? message : message.subspan(1))) return false;
-    header_.bytes = landing_->payloads()[expected].size;  // what came in, whatever was announced
-    count(header_.bytes);
+    const std::uint64_t size = landing_->payloads()[expected].size;
+    if (header_.payload != expected || header_.bytes != size) return false;
+    if (header_.kind != Kind::echo && header_.kind != Kind::acknowledge) return false;
+    count(size);
     return send(header_.kind == Kind::echo ? message : message.first(1));
   }
 
  private:
   Bytes header_bytes() const { return std::as_bytes(std::span(&header_, 1)); }
+
+  std::optional<Sizes> receive_layout() {
+    constexpr std::uint64_t longest = 64 << 20;  // the sizes of eight million buffers
+    if (!receive({&header_iovec_, 1}) || header_.kind != Kind::layout || header_.bytes > longest) return std::nullopt;
+    std::vector<std::uint64_t> words(header_.bytes / sizeof(std::uint64_t));
+    const iovec body = as_iovec(std::as_bytes(std::span(words)));
+    if (!receive({&body, 1})) return std::nullopt;
+    return read_layout(words, header_.payload);
+  }
 
   /// Several shapes: the header says which one follows. With one shape, header and payload come in one read.
   std::size_t read_index() { return receive({&header_iovec_, 1}) ? header_.payload : messages_.size(); }
@@ -117,6 +130,7 @@ void Server::accept_all() {
     Socket socket(accept4(listening_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket.fd() < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
+      listening_.shut_down();  // out of descriptors or memory: who comes next is turned away, not left waiting
       return;
     }
     const int on = 1;
@@ -124,13 +138,21 @@ void Server::accept_all() {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
     reap();
-    Connection& connection = connections_.emplace_back();
-    connection.socket = std::move(socket);
+    converse(std::move(socket));
+  }
+}
+
+void Server::converse(Socket socket) {
+  Connection& connection = connections_.emplace_back();
+  connection.socket = std::move(socket);
+  try {
     connection.thread = std::thread([this, &connection] {
       serve(connection.socket);
       connection.socket.shut_down();
       connection.finished = true;
     });
+  } catch (const std::system_error&) {  // no thread to be had: the peer sees its connection closed
+    connections_.pop_back();
   }
 }
 

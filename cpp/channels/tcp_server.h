@@ -29,6 +29,7 @@ class Server {
   };
 
   void accept_all();
+  void converse(Socket socket);
   void reap();
   void serve(const Socket& socket);
 

@@ -4,6 +4,9 @@
 
 #include <bit>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "core/channel.h"
 
@@ -11,16 +14,30 @@ namespace tensorwire::tcp {
 
 static_assert(std::endian::native == std::endian::little, "the wire is little endian");
 
-enum class Kind : std::uint32_t { layout = 0x7477'0001, echo, acknowledge };
+/// A layout is answered with its own header, or with `refused` when there is no memory for what it announces.
+enum class Kind : std::uint32_t { layout = 0x7477'0001, echo, acknowledge, refused };
 
 /// In front of every message. `bytes` is the length of what follows; in a reply, the payload bytes received.
 struct Header {
   Kind kind;
   std::uint32_t payload;  // which of the layout; in a layout, how many there are
   std::uint64_t bytes;
+
+  bool operator==(const Header&) const = default;
 };
 static_assert(sizeof(Header) == 16);
 
 constexpr Kind kind_of(Reply reply) { return reply == Reply::echo ? Kind::echo : Kind::acknowledge; }
+
+/// The sizes of the buffers of each payload.
+using Sizes = std::vector<std::vector<std::uint64_t>>;
+
+Sizes sizes_of(std::span<const Payload> payloads);
+
+/// What follows a layout's header: for each payload the number of its buffers and their sizes.
+std::vector<std::uint64_t> layout_of(const Sizes& sizes);
+
+/// The sizes that a layout tells; nothing for words that are no layout of `payloads` payloads.
+std::optional<Sizes> read_layout(std::span<const std::uint64_t> words, std::size_t payloads);
 
 }  // namespace tensorwire::tcp

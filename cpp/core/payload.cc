@@ -1,5 +1,7 @@
 #include "core/payload.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -12,12 +14,17 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kMost = std::size_t{1} << 62;  // sizes whose sum would wrap are refused before
+constexpr std::size_t kGap = 1;  // buffers that touch would be merged by stacks such as gRPC, and sent as one
 
 /// Large buffers begin on a page, small ones on a cache line, as tensor allocators place them.
 std::size_t aligned(std::size_t offset, std::uint64_t size) {
   const std::size_t to = size >= kPage ? kPage : kLine;
   return (offset + to - 1) / to * to;
+}
+
+/// The kernel may promise more than there is, and kill whoever touches it.
+std::size_t physical_memory() {
+  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, fast, and the same everywhere.
@@ -75,11 +82,12 @@ std::vector<std::uint64_t> widest(std::span<const std::vector<std::uint64_t>> si
 PayloadSet::PayloadSet(std::span<const std::vector<std::uint64_t>> sizes, Fill fill, std::uint64_t seed) {
   const std::vector<std::uint64_t> widths = widest(sizes);
   std::vector<std::size_t> offsets;
+  const std::size_t most = physical_memory();
   std::size_t end = 0;
   for (const std::uint64_t width : widths) {
     offsets.push_back(aligned(end, width));
-    if (width > kMost - std::min(kMost, offsets.back())) throw std::bad_alloc();
-    end = offsets.back() + width;
+    if (width > most - std::min(most, offsets.back())) throw std::bad_alloc();
+    end = offsets.back() + width + kGap;
   }
   end = aligned(std::max<std::size_t>(end, 1), kPage);
   memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kPage, end)));

@@ -15,25 +15,18 @@ namespace nb = nanobind;
 namespace tensorwire {
 namespace {
 
-constexpr Nanoseconds kPatience = 3600_s;  // the driver's own deadlines are shorter; this ends a rank it lost
-
-void run(const std::string& plan_path, std::uint32_t rank, const std::string& token, const nb::object& open,
+void run(const std::string& plan, std::uint32_t rank, const std::string& token, const nb::object& open,
          const nb::object& null_caller) {
   const nb::gil_scoped_release free;
-  const Plan plan = read_plan(plan_path);
-  if (rank >= plan.ranks.size()) throw std::invalid_argument("the plan has no rank " + std::to_string(rank));
-  pin_to(plan.ranks[rank].cores);
-  if (plan.tuned_malloc) tune_malloc();
-  Meeting meeting(plan.rendezvous, rank, token, kPatience);
   const Stack stack{
       .open = [&](const Opening& opening, Rendezvous& rendezvous) { return open_python(open, opening, rendezvous); },
       .null_caller =
-          [&](std::uint32_t) {
+          [&](std::uint32_t slots) {
             const nb::gil_scoped_acquire gil;
-            return python_caller(nb::object(null_caller()));
+            return python_caller(nb::object(null_caller()), slots);
           },
   };
-  run_rank(plan, rank, meeting, stack);
+  run_rank(plan, rank, token, stack);
 }
 
 /// The core's exceptions become those of tensorwire.errors with the same names.

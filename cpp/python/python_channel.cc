@@ -14,7 +14,7 @@ namespace nb = nanobind;
 namespace tensorwire {
 namespace {
 
-/// Runs a step in Python, with the GIL, and turns its exceptions into the core's.
+/// Runs a step in Python, with the GIL, and turns what goes wrong into the core's exceptions.
 template <class Step>
 auto in_python(Step step) {
   const nb::gil_scoped_acquire gil;
@@ -22,6 +22,8 @@ auto in_python(Step step) {
     return step();
   } catch (const nb::python_error& error) {
     rethrow(error);
+  } catch (const nb::cast_error&) {
+    throw ChannelError("the channel's Python half returned something of another type than its seam has");
   }
 }
 
@@ -49,8 +51,11 @@ nb::object view(Bytes bytes) {
 
 class PythonCaller final : public Caller {
  public:
-  explicit PythonCaller(nb::object caller)
-      : caller_(caller), call_(nb::object(caller.attr("call"))), wait_(nb::object(caller.attr("wait"))) {}
+  PythonCaller(nb::object caller, std::size_t slots)
+      : caller_(caller),
+        call_(nb::object(caller.attr("call"))),
+        wait_(nb::object(caller.attr("wait"))),
+        slots_(slots) {}
 
   void prepare(std::span<const Payload> payloads) override {
     in_python([&] {
@@ -72,8 +77,10 @@ class PythonCaller final : public Caller {
     return in_python([&] {
       std::size_t n = 0;
       for (const nb::handle each : wait_.get()(done.size(), timeout)) {
-        const auto pair = nb::cast<std::pair<std::uint32_t, std::uint64_t>>(each);
-        done[n++] = {pair.first, pair.second};
+        const auto [slot, received] = nb::cast<std::pair<std::uint32_t, std::uint64_t>>(each);
+        if (n == done.size()) throw ChannelError("wait returned more completions than it was asked for");
+        if (slot >= slots_) throw ChannelError("wait returned slot " + std::to_string(slot) + ", which is not there");
+        done[n++] = {slot, received};
       }
       return n;
     });
@@ -92,6 +99,7 @@ class PythonCaller final : public Caller {
   Held caller_;
   Held call_;
   Held wait_;
+  std::size_t slots_;
 };
 
 class PythonChannel final : public Channel {
@@ -109,7 +117,7 @@ class PythonChannel final : public Channel {
   std::unique_ptr<Caller> caller(std::span<const std::uint32_t> slots) override {
     return in_python([&] {
       const std::vector<std::uint32_t> peers(slots.begin(), slots.end());
-      return python_caller(nb::object(channel_.attr("caller")(peers)));
+      return python_caller(nb::object(channel_.attr("caller")(peers)), peers.size());
     });
   }
 
@@ -132,12 +140,13 @@ nb::object describe(const Opening& opening) {
   return nb::module_::import_("types").attr("SimpleNamespace")(
       nb::arg("rank") = opening.rank, nb::arg("size") = opening.size, nb::arg("serves") = opening.serves,
       nb::arg("host") = opening.host, nb::arg("port") = opening.port, nb::arg("serialized") = opening.serialized,
-      nb::arg("spin") = opening.spin, nb::arg("options") = options);
+      nb::arg("spin") = opening.spin, nb::arg("timeout_ns") = opening.timeout, nb::arg("options") = options);
 }
 
 }  // namespace
 
 void rethrow(const nb::python_error& error) {
+  if (!error.matches(PyExc_Exception)) throw error;
   const std::string type = nb::cast<std::string>(nb::str(error.type().attr("__name__")));
   const std::string what = nb::cast<std::string>(nb::str(error.value()));
   if (type == "PeerLost") throw PeerLost(what);
@@ -164,6 +173,8 @@ std::unique_ptr<Channel> open_python(nb::handle open, const Opening& opening, Re
   });
 }
 
-std::unique_ptr<Caller> python_caller(nb::object caller) { return std::make_unique<PythonCaller>(std::move(caller)); }
+std::unique_ptr<Caller> python_caller(nb::object caller, std::size_t slots) {
+  return std::make_unique<PythonCaller>(std::move(caller), slots);
+}
 
 }  // namespace tensorwire

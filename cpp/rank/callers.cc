@@ -22,8 +22,8 @@ Callers::Callers(const Plan& plan, std::uint32_t rank, Channel& channel) : timeo
     thread.load = plan.load;
     thread.load.slots = static_cast<std::uint32_t>(thread.peers.size());
     if (auto& arrivals = thread.load.arrivals) {
-      arrivals->rate /= static_cast<double>(threads_.size());
-      arrivals->seed += rank * 1'000'003 + i;  // every thread has a schedule of its own
+      arrivals->rate *= static_cast<double>(thread.peers.size()) / static_cast<double>(slots);
+      arrivals->seed += std::uint64_t{rank} * 1'000'003 + i;  // every thread has a schedule of its own
     }
   }
 }

@@ -1,10 +1,14 @@
 // A native rank: tensorwire-rank-STACK PLAN RANK. The token of the rendezvous is in TENSORWIRE_TOKEN; a rank that
 // is to die with its parent finds the parent's process id in TENSORWIRE_PARENT.
 // Exit status: 0 done, 1 the channel or the rendezvous failed, 2 the request was wrong.
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "channels/null.h"
 #include "core/errors.h"
@@ -14,23 +18,23 @@
 namespace tensorwire {
 namespace {
 
-constexpr Nanoseconds kPatience = 3600_s;  // the driver's own deadlines are shorter; this ends a rank it lost
-
-/// The number in a word. Throws std::invalid_argument or std::out_of_range.
-int number(const char* word) { return std::stoi(word); }
+/// The number that a word is. Throws std::invalid_argument.
+template <class Number>
+Number number(std::string_view word) {
+  Number value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size()) {
+    throw std::invalid_argument("'" + std::string(word) + "' is not a number that can be meant here");
+  }
+  return value;
+}
 
 int run(char** argv) {
-  if (const char* parent = std::getenv("TENSORWIRE_PARENT"); parent != nullptr && !die_with(number(parent))) return 1;
-  const Plan plan = read_plan(argv[1]);
-  const auto rank = static_cast<std::uint32_t>(number(argv[2]));
-  if (rank >= plan.ranks.size()) throw std::invalid_argument("the plan has no rank " + std::to_string(rank));
+  const char* parent = std::getenv("TENSORWIRE_PARENT");
+  if (parent != nullptr && !die_with(number<int>(parent))) return 1;
   const char* token = std::getenv("TENSORWIRE_TOKEN");
   if (token == nullptr) throw std::invalid_argument("TENSORWIRE_TOKEN is not set");
-
-  pin_to(plan.ranks[rank].cores);
-  if (plan.tuned_malloc) tune_malloc();
-  Meeting meeting(plan.rendezvous, rank, token, kPatience);
-  run_rank(plan, rank, meeting, {.open = open, .null_caller = null_caller});
+  run_rank(argv[1], number<std::uint32_t>(argv[2]), token, {.open = open, .null_caller = null_caller});
   return 0;
 }
 

@@ -35,6 +35,8 @@ void receive_all(const Socket& socket, char* into, std::size_t size) {
   }
 }
 
+PeerLost no_frame() { return PeerLost("the driver sent something that is not a frame"); }
+
 std::string length_of(std::size_t size) {
   const auto length = static_cast<std::uint32_t>(size);
   return {reinterpret_cast<const char*>(&length), sizeof length};
@@ -60,10 +62,13 @@ std::vector<std::string> Meeting::all_gather(std::string_view blob) {
   send('G', blob);
   const std::string body = receive();
   std::vector<std::string> blobs;
-  for (std::size_t at = 0; at + sizeof(std::uint32_t) <= body.size();) {
-    const std::uint32_t length = read_length(body.data() + at);
-    blobs.push_back(body.substr(at + sizeof length, length));
-    at += sizeof length + length;
+  for (std::string_view left = body; !left.empty();) {
+    if (left.size() < sizeof(std::uint32_t)) throw no_frame();
+    const std::uint32_t length = read_length(left.data());
+    left.remove_prefix(sizeof length);
+    if (length > left.size()) throw no_frame();
+    blobs.emplace_back(left.substr(0, length));
+    left.remove_prefix(length);
   }
   return blobs;
 }
@@ -79,7 +84,7 @@ std::string Meeting::receive() {
   char length[sizeof(std::uint32_t)];
   receive_all(socket_, length, sizeof length);
   const std::uint32_t size = read_length(length);
-  if (size == 0 || size > kLargestFrame) throw PeerLost("the driver sent something that is not a frame");
+  if (size == 0 || size > kLargestFrame) throw no_frame();
   std::string frame(size, '\0');
   receive_all(socket_, frame.data(), size);
   if (frame[0] != 'G') throw PeerLost("the driver ended the run: " + frame.substr(1));

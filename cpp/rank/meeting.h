@@ -19,10 +19,10 @@ namespace tensorwire {
 
 class Meeting final : public Rendezvous {
  public:
-  /// Throws PeerLost when the driver cannot be reached or turns the rank away. No later wait is longer than `patience`.
+  /// Throws PeerLost when the driver cannot be reached. It is lost too once it says nothing for `patience`.
   Meeting(const std::string& address, std::uint32_t rank, const std::string& token, Nanoseconds patience);
 
-  /// Throws PeerLost when the driver is gone or ends the run.
+  /// Throws PeerLost when the driver is gone, turned this rank away or ends the run.
   std::vector<std::string> all_gather(std::string_view blob) override;
 
   /// Gives the driver a blob that no other rank needs.

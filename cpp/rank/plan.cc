@@ -54,6 +54,26 @@ Plan parse(const json& file) {
   return plan;
 }
 
+void require(bool holds, const std::string& what) {
+  if (!holds) throw std::runtime_error(what);
+}
+
+/// What the loops rely on.
+void check(const Plan& plan) {
+  require(plan.outstanding > 0 && plan.threads > 0, "there must be a call in flight and a thread to make it");
+  require(plan.load.timeout > 0, "the timeout must be above 0");
+  require(!plan.load.arrivals || plan.load.arrivals->rate > 0, "the rate must be above 0");
+  for (const Point& point : plan.points) {
+    require(!point.payloads.empty(), "point " + std::to_string(point.index) + " has no payload");
+  }
+  for (const RankPlan& rank : plan.ranks) {
+    for (const std::uint32_t called : rank.calls) {
+      require(called < plan.ranks.size() && plan.ranks[called].serves,
+              "rank " + std::to_string(called) + " is called and does not serve");
+    }
+  }
+}
+
 }  // namespace
 
 Opening Plan::opening_of(std::uint32_t rank) const {
@@ -64,11 +84,15 @@ Opening Plan::opening_of(std::uint32_t rank) const {
   return mine;
 }
 
+Nanoseconds Plan::patience() const { return warmup + load.duration + load.timeout + 3600_s; }
+
 Plan read_plan(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw std::runtime_error("cannot read the plan " + path);
   try {
-    return parse(json::parse(file));
+    Plan plan = parse(json::parse(file));
+    check(plan);
+    return plan;
   } catch (const std::exception& wrong) {  // nlohmann's, or std::out_of_range for an unknown name
     throw std::runtime_error("the plan " + path + " is not one this rank understands: " + wrong.what());
   }

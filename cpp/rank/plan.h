@@ -40,6 +40,9 @@ struct Plan {
   std::optional<std::string> congestion;  // TCP congestion control of every socket
 
   Opening opening_of(std::uint32_t rank) const;
+
+  /// The longest that a rank waits for the others to end a stage. The driver is sooner; this ends a rank that lost it.
+  Nanoseconds patience() const;
 };
 
 /// Reads a plan file. Throws std::runtime_error naming the file and what is wrong with it.

@@ -30,7 +30,7 @@ Value socket_option(int fd, int level, int name) {
   return value;
 }
 
-/// The connected TCP sockets among this process's descriptors.
+/// The TCP sockets among this process's descriptors, listening or connected.
 std::vector<int> tcp_sockets() {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/proc/self/fd"), closedir);
   std::vector<int> sockets;

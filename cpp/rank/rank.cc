@@ -4,13 +4,19 @@
 
 #include <algorithm>
 #include <limits>
+#include <list>
 #include <new>
 #include <optional>
+#include <span>
+#include <stdexcept>
+#include <vector>
 
 #include "core/errors.h"
 #include "core/loop.h"
 #include "rank/callers.h"
 #include "rank/facts.h"
+#include "rank/meeting.h"
+#include "rank/plan.h"
 #include "rank/process.h"
 #include "rank/usage.h"
 
@@ -43,6 +49,11 @@ std::string host_name() {
   return name;
 }
 
+/// An object with one key. What a stack says of an error need not be UTF-8.
+std::string words(const char* kind, const json& body) {
+  return json{{kind, body}}.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 class Rank {
  public:
   Rank(const Plan& plan, std::uint32_t rank, Meeting& meeting, const Stack& stack)
@@ -61,59 +72,66 @@ class Rank {
   }
 
  private:
-  void run_point(const Point& point) {
-    std::optional<PayloadSet> memory;
-    std::optional<Callers> callers;
+  /// One point, as far as this rank has come with it.
+  struct Progress {
+    std::optional<Callers> callers;  // none where the rank only serves
+    std::span<const Payload> payloads;
+    Served served;        // before the clock started
+    Serialization spent;  // likewise
     std::vector<Recording> recordings;
-    Served served;
-    Serialization spent;
-    const auto payloads = [&] { return memory->payloads(); };
-    const bool calls = !plan_.ranks[rank_].calls.empty();
+  };
 
-    const bool measured = together(point, "prepare",
-                                   [&] {
-                                     if (!calls) return;
-                                     memory.emplace(point.payloads, plan_.fill, plan_.seed);
-                                     callers.emplace(plan_, rank_, *channel_);
-                                     callers->prepare(payloads());
-                                     apply_congestion();
-                                   }) &&
-                          together(point, "check",
-                                   [&] {
-                                     if (calls) callers->check(payloads());
-                                     hand_in_facts();
-                                   }) &&
-                          together(point, "warm-up",
-                                   [&] {
-                                     if (calls && plan_.warmup > 0)
-                                       callers->run(payloads(), plan_.warmup, plan_.load.max_calls);
-                                   }) &&
-                          together(point, "ready",
-                                   [&] {
-                                     served = channel_->served();
-                                     if (calls) spent = callers->spent();
-                                     meter_.start();
-                                   }) &&
-                          together(point, "measure", [&] {
-                            if (calls) recordings = callers->run(payloads(), plan_.load.duration, plan_.load.max_calls);
-                          });
-    if (!measured) {
-      // Calls that were given up may still be on their way out of this memory, until the channel is closed.
-      if (memory) left_behind_.push_back(std::move(*memory));
-      return;
-    }
-
+  void run_point(const Point& point) {
+    Progress progress;
+    if (!measure(point, progress)) return;
     json measurement = meter_.stop();
     measurement["point"] = point.index;
     measurement["rank"] = rank_;
     measurement["calling"] = nullptr;
     measurement["serving"] = nullptr;
-    if (calls) {
-      measurement["calling"] = describe(recordings, *callers);
-      measurement["calling"]["serialization"] = describe(callers->spent() - spent);
+    if (progress.callers) {
+      measurement["calling"] = describe(progress.recordings, *progress.callers);
+      measurement["calling"]["serialization"] = describe(progress.callers->spent() - progress.spent);
+      progress.callers.reset();
+      memory_.pop_back();
     }
-    if (plan_.ranks[rank_].serves) measurement["serving"] = describe(served, channel_->served());
+    if (plan_.ranks[rank_].serves) measurement["serving"] = describe(progress.served, channel_->served());
     hand_in("measurement", measurement);
+  }
+
+  /// False when any rank failed.
+  bool measure(const Point& point, Progress& progress) {
+    std::optional<Callers>& callers = progress.callers;
+    const auto call = [&](Nanoseconds duration) {
+      return callers->run(progress.payloads, duration, plan_.load.max_calls);
+    };
+    return together(point, "prepare", [&] { prepare(point, progress); }) &&
+           together(point, "check",
+                    [&] {
+                      if (callers) callers->check(progress.payloads);
+                      hand_in_facts();
+                    }) &&
+           together(point, "warm-up",
+                    [&] {
+                      if (callers && plan_.warmup > 0) call(plan_.warmup);
+                    }) &&
+           together(point, "ready",
+                    [&] {
+                      progress.served = channel_->served();
+                      if (callers) progress.spent = callers->spent();
+                      meter_.start();
+                    }) &&
+           together(point, "measure", [&] {
+             if (callers) progress.recordings = call(plan_.load.duration);
+           });
+  }
+
+  void prepare(const Point& point, Progress& progress) {
+    if (plan_.ranks[rank_].calls.empty()) return;
+    progress.payloads = memory_.emplace_back(point.payloads, plan_.fill, plan_.seed).payloads();
+    progress.callers.emplace(plan_, rank_, *channel_);
+    progress.callers->prepare(progress.payloads);
+    apply_congestion();
   }
 
   /// Does one stage and waits for the others to have done it. False when any rank failed: all leave the point.
@@ -157,13 +175,14 @@ class Rank {
     if (plan_.congestion) set_congestion(*plan_.congestion);
   }
 
-  void hand_in(const char* kind, const json& body) { meeting_.hand_in(json{{kind, body}}.dump()); }
+  void hand_in(const char* kind, const json& body) { meeting_.hand_in(words(kind, body)); }
 
   const Plan& plan_;
   std::uint32_t rank_;
   Meeting& meeting_;
   const Stack& stack_;
-  std::vector<PayloadSet> left_behind_;
+  // Of a point that failed until the channel is closed: calls that were given up may still be on their way out of it.
+  std::list<PayloadSet> memory_;
   std::unique_ptr<Channel> channel_;
   Meter meter_;
   bool facts_known_ = false;
@@ -171,11 +190,16 @@ class Rank {
 
 }  // namespace
 
-void run_rank(const Plan& plan, std::uint32_t rank, Meeting& meeting, const Stack& stack) {
+void run_rank(const std::string& plan_path, std::uint32_t rank, const std::string& token, const Stack& stack) {
+  const Plan plan = read_plan(plan_path);
+  if (rank >= plan.ranks.size()) throw std::invalid_argument("the plan has no rank " + std::to_string(rank));
+  pin_to(plan.ranks[rank].cores);
+  if (plan.tuned_malloc) tune_malloc();
+  Meeting meeting(plan.rendezvous, rank, token, plan.patience());
   try {
     Rank(plan, rank, meeting, stack).run();
   } catch (const ChannelError& error) {
-    meeting.hand_in(json{{"fatal", {{"rank", rank}, {"type", error.type()}, {"message", error.what()}}}}.dump());
+    meeting.hand_in(words("fatal", {{"rank", rank}, {"type", error.type()}, {"message", error.what()}}));
     throw;
   }
 }

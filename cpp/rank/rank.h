@@ -2,11 +2,12 @@
 // in step with the others. The same for every stack, native or written in Python.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
-#include "rank/meeting.h"
-#include "rank/plan.h"
+#include "channels/open.h"
 
 namespace tensorwire {
 
@@ -17,9 +18,9 @@ struct Stack {
   std::function<std::unique_ptr<Caller>(std::uint32_t slots)> null_caller;
 };
 
-/// Hands the driver facts, measurements and failures as JSON objects with one key. A failure of the channel ends
-/// the point on every rank, not the run. Throws ChannelError when the channel cannot be opened, PeerLost when the
-/// driver is gone.
-void run_rank(const Plan& plan, std::uint32_t rank, Meeting& meeting, const Stack& stack);
+/// Does what the plan file tells rank `rank`. Hands the driver facts, measurements and failures as JSON objects with
+/// one key. A failure of the channel ends the point on every rank, not the run. Throws ChannelError when the channel
+/// cannot be opened, PeerLost when the driver is gone, std::exception for a plan that cannot be followed here.
+void run_rank(const std::string& plan_path, std::uint32_t rank, const std::string& token, const Stack& stack);
 
 }  // namespace tensorwire

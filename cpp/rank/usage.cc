@@ -13,10 +13,16 @@ namespace {
 
 Nanoseconds in_ns(const timeval& time) { return time.tv_sec * 1_s + time.tv_usec * 1000; }
 
-std::uint64_t read_counter(const std::string& interface, const std::string& name) {
-  std::uint64_t value = 0;
-  std::ifstream("/sys/class/net/" + interface + "/statistics/" + name) >> value;
-  return value;
+bool read_counter(const std::string& interface, const std::string& name, std::uint64_t& value) {
+  return static_cast<bool>(std::ifstream("/sys/class/net/" + interface + "/statistics/" + name) >> value);
+}
+
+std::optional<Wire> read_wire(const std::string& interface) {
+  Wire wire;
+  const bool all =
+      read_counter(interface, "tx_bytes", wire.tx_bytes) && read_counter(interface, "rx_bytes", wire.rx_bytes) &&
+      read_counter(interface, "tx_packets", wire.tx_packets) && read_counter(interface, "rx_packets", wire.rx_packets);
+  return all ? std::optional(wire) : std::nullopt;
 }
 
 /// The kernel forgets the peak when 5 is written here, so that each stretch has its own.
@@ -68,12 +74,12 @@ nlohmann::json Meter::stop() const {
                            {"voluntary_switches", end.voluntary - begin_.voluntary},
                            {"involuntary_switches", end.involuntary - begin_.involuntary}}},
                          {"wire", nullptr}};
-  if (interface_) {
+  if (begin_.wire && end.wire) {
     used["wire"] = {{"interface", *interface_},
-                    {"tx_bytes", end.wire.tx_bytes - begin_.wire.tx_bytes},
-                    {"rx_bytes", end.wire.rx_bytes - begin_.wire.rx_bytes},
-                    {"tx_packets", end.wire.tx_packets - begin_.wire.tx_packets},
-                    {"rx_packets", end.wire.rx_packets - begin_.wire.rx_packets}};
+                    {"tx_bytes", end.wire->tx_bytes - begin_.wire->tx_bytes},
+                    {"rx_bytes", end.wire->rx_bytes - begin_.wire->rx_bytes},
+                    {"tx_packets", end.wire->tx_packets - begin_.wire->tx_packets},
+                    {"rx_packets", end.wire->rx_packets - begin_.wire->rx_packets}};
   }
   return used;
 }
@@ -86,15 +92,7 @@ Meter::Reading Meter::read() const {
           .system = in_ns(usage.ru_stime),
           .voluntary = usage.ru_nvcsw,
           .involuntary = usage.ru_nivcsw,
-          .wire = read_wire()};
-}
-
-Wire Meter::read_wire() const {
-  if (!interface_) return {};
-  return {.tx_bytes = read_counter(*interface_, "tx_bytes"),
-          .rx_bytes = read_counter(*interface_, "rx_bytes"),
-          .tx_packets = read_counter(*interface_, "tx_packets"),
-          .rx_packets = read_counter(*interface_, "rx_packets")};
+          .wire = interface_ ? read_wire(*interface_) : std::nullopt};
 }
 
 }  // namespace tensorwire

@@ -27,7 +27,7 @@ class Meter {
 
   void start();
 
-  /// What was used since `start`: {usage: {...}, wire: {...} or null}.
+  /// What was used since `start`: {usage: {...}, wire: {...}, or null where no counters can be read}.
   nlohmann::json stop() const;
 
  private:
@@ -37,10 +37,9 @@ class Meter {
     Nanoseconds system = 0;
     std::int64_t voluntary = 0;
     std::int64_t involuntary = 0;
-    Wire wire;
+    std::optional<Wire> wire;
   };
   Reading read() const;
-  Wire read_wire() const;
 
   std::optional<std::string> interface_;
   Reading begin_;

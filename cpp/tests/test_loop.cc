@@ -9,9 +9,7 @@
 #include "channels/null.h"
 #include "core/loop.h"
 
-namespace {
-std::size_t allocations = 0;  // of this program so far; it has one thread
-}
+static std::size_t allocations = 0;  // of this program so far; it has one thread
 
 // Not inlined: gcc takes malloc in a replaced `new` and free in its `delete` for a mismatch where it sees only one.
 [[gnu::noinline]] void* operator new(std::size_t size) {

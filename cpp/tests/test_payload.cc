@@ -131,5 +131,14 @@ TEST_CASE("sizes whose sum wraps are refused") {
   CHECK_THROWS_AS(PayloadSet(Sizes{{~std::uint64_t{0}}}, Fill::zeros, 1), std::bad_alloc);
 }
 
+TEST_CASE("no two buffers touch, or a stack could send them as one") {
+  const std::vector<std::vector<std::uint64_t>> sizes{{64, 1'000'000, 10, 4096, 64, 4096, 1}};
+  const PayloadSet set(sizes, Fill::zeros, 1);
+  const std::vector<Bytes>& buffers = set.payloads()[0].buffers;
+  for (std::size_t i = 1; i < buffers.size(); ++i) {
+    CHECK(buffers[i - 1].data() + buffers[i - 1].size() < buffers[i].data());
+  }
+}
+
 }  // namespace
 }  // namespace tensorwire

@@ -46,6 +46,9 @@ def main() -> int:
     except TensorwireError as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
         return error.exit_code
+    except (RuntimeError, ValueError) as error:  # a plan or a place to run that makes no sense
+        print(f"{sys.argv[0]}: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

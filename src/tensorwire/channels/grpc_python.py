@@ -19,7 +19,6 @@ from tensorwire.channels.python import Opening, python_rank
 from tensorwire.errors import AddressInUse, ChannelError, ChannelUnavailable, PeerLost, SpecError
 
 _SERVICE = "tensorwire.Wire"
-_CONNECT_SECONDS = 20.0
 _CLOSE_SECONDS = 2.0
 _COUNT_BYTES = 8
 _LIMITS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
@@ -57,22 +56,23 @@ def open(opening: Opening, all_gather: Callable[[bytes], list[bytes]]) -> Endpoi
     """Starts to serve, then meets the other ranks to exchange addresses. Raises AddressInUse."""
     server = _Server(opening) if opening.serves else None
     addresses = all_gather(server.address.encode() if server else b"")
-    return Endpoint(server, [address.decode() for address in addresses])
+    return Endpoint(server, [address.decode() for address in addresses], opening.timeout_ns / 1e9)
 
 
 class Endpoint:
     """The channel, open on one rank."""
 
-    def __init__(self, server: _Server | None, addresses: Sequence[str]) -> None:
+    def __init__(self, server: _Server | None, addresses: Sequence[str], connect_seconds: float) -> None:
         self._server = server
         self._addresses = addresses
+        self._connect_seconds = connect_seconds
         self._channels: dict[int, Any] = {}
 
     def caller(self, slots: Sequence[int], /) -> Caller:
         """Raises PeerLost when a peer cannot be reached."""
         for rank in set(slots):
             if rank not in self._channels:
-                self._channels[rank] = _connect(rank, self._addresses[rank])
+                self._channels[rank] = _connect(rank, self._addresses[rank], self._connect_seconds)
         return Caller([self._channels[rank] for rank in slots], slots)
 
     def served(self) -> tuple[int, int]:
@@ -184,12 +184,12 @@ class _Server:
             self.bytes += len(request)
 
 
-def _connect(rank: int, address: str) -> Any:
+def _connect(rank: int, address: str, seconds: float) -> Any:
     import grpc
 
     connected = grpc.insecure_channel(address, options=(*_LIMITS, ("grpc.enable_http_proxy", 0)))
     try:
-        grpc.channel_ready_future(connected).result(_CONNECT_SECONDS)
+        grpc.channel_ready_future(connected).result(seconds)
     except grpc.FutureTimeoutError as wrong:
-        raise PeerLost(f"cannot connect to rank {rank} at {address} within {_CONNECT_SECONDS:g} s") from wrong
+        raise PeerLost(f"cannot connect to rank {rank} at {address} within {seconds:g} s") from wrong
     return connected

@@ -15,6 +15,7 @@ class Opening(Protocol):
     port: int
     serialized: bool
     spin: bool
+    timeout_ns: int
     options: dict[str, Any]
 
 

@@ -1,0 +1,36 @@
+#include "channels/tcp_wire.h"
+
+namespace tensorwire::tcp {
+
+Sizes sizes_of(std::span<const Payload> payloads) {
+  Sizes sizes;
+  for (const Payload& payload : payloads) {
+    auto& row = sizes.emplace_back();
+    for (const Bytes buffer : payload.buffers) row.push_back(buffer.size());
+  }
+  return sizes;
+}
+
+std::vector<std::uint64_t> layout_of(const Sizes& sizes) {
+  std::vector<std::uint64_t> words;
+  for (const auto& row : sizes) {
+    words.push_back(row.size());
+    words.insert(words.end(), row.begin(), row.end());
+  }
+  return words;
+}
+
+std::optional<Sizes> read_layout(std::span<const std::uint64_t> words, std::size_t payloads) {
+  Sizes sizes;
+  while (!words.empty()) {
+    const std::uint64_t buffers = words.front();
+    words = words.subspan(1);
+    if (buffers > words.size()) return std::nullopt;
+    sizes.emplace_back(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(buffers));
+    words = words.subspan(buffers);
+  }
+  if (sizes.size() != payloads) return std::nullopt;
+  return sizes;
+}
+
+}  // namespace tensorwire::tcp
