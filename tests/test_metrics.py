@@ -12,7 +12,7 @@ from tensorwire import metrics, registry
 from tensorwire.errors import SpecError
 from tensorwire.result import Measurement, RankFacts, Result, Serialization
 from tensorwire.sample import Sample, samples
-from tensorwire.spec import Poisson, Spec
+from tensorwire.spec import Constant, Poisson, Spec
 from tensorwire.stats import median_interval
 from tests import results
 from tests.results import SECOND
@@ -108,6 +108,11 @@ def test_an_open_loop_tells_what_was_offered_and_what_was_missed() -> None:
     assert value("offered", sample) == 100
     assert value("missed", sample) == 20
     assert value("rpcs", sample) == 40
+
+
+def test_an_open_loop_lasts_for_its_duration_although_the_last_reply_is_in_before() -> None:
+    sample = p2p([1000], size=8_000_000, spec=Spec(load=Constant(rate=1.0), duration_ns=SECOND))
+    assert (value("rpcs", sample), value("bandwidth", sample), value("served", sample)) == (1, 8, 1)
 
 
 def test_a_limit_on_the_calls_ends_what_is_offered() -> None:

@@ -16,10 +16,9 @@ from rich.console import Console
 
 from tensorwire import metrics
 from tensorwire.errors import SpecError
-from tensorwire.metrics import CATALOGUE, Estimate, get
+from tensorwire.metrics import CATALOGUE
 from tensorwire.payload import Random
 from tensorwire.report import rows, shows, transport
-from tensorwire.report.columns import column, time_unit, written
 from tensorwire.report.data import as_csv, as_json, csv_name
 from tensorwire.report.detail import sparkline
 from tensorwire.report.heading import cores, heading
@@ -27,7 +26,6 @@ from tensorwire.report.osu import osu
 from tensorwire.report.table import table
 from tensorwire.result import Result, Traffic
 from tensorwire.spec import Placement, Poisson, Repeat, Spec
-from tensorwire.stats import median_interval
 from tensorwire.units import Bytes
 from tests import results
 from tests.results import SECOND
@@ -50,10 +48,6 @@ def printed(result: Result, width: int = 80, detail: bool = False, shown: tuple[
     text = io.StringIO()
     table(result, Console(file=text, width=width), detail, shown)
     return [line.rstrip() for line in text.getvalue().splitlines()]
-
-
-def estimate(name: str, *values: float) -> Estimate:
-    return Estimate(metric=get(name), values=values, interval=median_interval(values))
 
 
 def sweep(repetitions: int = 1) -> Result:
@@ -123,8 +117,8 @@ def test_what_was_run_stands_above_the_numbers() -> None:
         "pin distinct: 2 ranks on cores 0-1; waits block; malloc tuned; congestion control cubic",
         "2 s warm-up, 1 s measured; 2 repetitions with fresh processes each",
         "40 ns a call, in the timing loop itself",
-        "One-way is half of it.",
-        "MB/s: 1e6 payload bytes per second, in one direction; the echo, as much again, is not counted.",
+        "One-way: half of a round trip.",
+        "MB/s: 1e6 payload bytes per second, in one direction. An echo brings as much again, which is not counted.",
         "holds the median over repetitions with a confidence of 50 %; 6 repetitions reach 95 %.",
     ):
         assert said in text
@@ -216,39 +210,49 @@ def test_detail_shows_all_metrics_each_rank_and_the_time_series() -> None:
     assert re.fullmatch(r"rate +\|[▁▂▃▄▅▆▇█]+\| [0-9]+ RPC/s", rate)
 
 
+def test_the_replies_after_the_duration_make_no_last_bar() -> None:
+    """The last slice of the run runs to the last reply, here three slices later."""
+    (server, worker) = results.p2p_run([9_990_000] * 103)
+    lines = printed(results.result(results.repetition(server, worker)), detail=True)
+    rate = next(line for line in lines if line.startswith("rate "))
+    assert rate.endswith("| 101 RPC/s")
+
+
+def test_settings_are_folded_and_not_cut() -> None:
+    many = ",".join(str(2**20 + n) for n in range(40))
+    run = results.repetition(*results.p2p_run([1000] * 9))
+    ranks = tuple(msgspec.structs.replace(facts, settings={"receive_buffer": many}) for facts in run.ranks)
+    lines = printed(results.result(msgspec.structs.replace(run, ranks=ranks)), detail=True)
+    assert many in "".join(line.strip() for line in lines)
+
+
+def test_the_confidence_is_that_of_the_numbers_shown() -> None:
+    """Not of one that is not: the second to fifth repetition have calls as long as a slice, and so no stalls."""
+    runs = [results.repetition(*results.p2p_run([20_000_000 if n else 1000] * 50)) for n in range(5)]
+    text = " ".join(" ".join(printed(results.result(*runs))).split())
+    assert "a confidence of 93.8 %" in text
+
+
+def test_missed_calls_make_the_percentiles_a_lower_bound() -> None:
+    server, _ = results.p2p_run([1000])
+    worker = results.measurement(1, results.calling([1000], missed=9))
+    spec = Spec(load=Poisson(rate=10.0), duration_ns=SECOND)
+    assert "a lower bound." in " ".join(printed(results.result(results.repetition(server, worker), spec=spec)))
+    assert "a lower bound." not in " ".join(printed(sweep()))
+
+
+@pytest.mark.parametrize(("transport", "told"), [("tcp", True), ("tls", True), ("unix", False), ("none", False)])
+def test_congestion_control_is_told_where_there_is_tcp(transport: str, told: bool) -> None:
+    run = results.repetition(*results.p2p_run([1000] * 9))
+    settings = {"transport": transport, "tcp_congestion": "cubic"}
+    ranks = tuple(msgspec.structs.replace(facts, settings=settings) for facts in run.ranks)
+    text = " ".join(printed(results.result(msgspec.structs.replace(run, ranks=ranks))))
+    assert ("congestion control cubic" in text) == told
+
+
 def test_an_unknown_column_is_refused() -> None:
     with pytest.raises(SpecError, match="unknown metric"):
         printed(sweep(), shown=("latency",))
-
-
-@given(st.lists(st.floats(1e-3, 1e7), min_size=1, max_size=6))
-def test_every_number_of_a_column_has_the_same_decimals(values: list[float]) -> None:
-    found = [estimate("rtt_p50", value) for value in values]
-    time = time_unit(found)
-    cells = column(get("rtt_p50"), found, ["-"] * len(found), time).cells
-    assert len({len(cell.partition(".")[2]) for cell in cells}) == 1
-    assert len(set(map(len, cells))) == 1
-    for cell, value in zip(cells, values, strict=True):
-        assert float(cell) == pytest.approx(value / time.us, abs=0.501 * 10 ** -len(cell.partition(".")[2]))
-
-
-@pytest.mark.parametrize(
-    ("us", "unit"),
-    [(0.04, "ns"), (0.9, "ns"), (1, "us"), (52.1, "us"), (9_999, "us"), (10_000, "ms"), (2e7, "s")],
-)
-def test_the_unit_of_times_keeps_their_digits(us: float, unit: str) -> None:
-    assert time_unit([estimate("rtt_p50", us)]).name == unit
-
-
-def test_one_slow_call_does_not_change_the_unit() -> None:
-    assert time_unit([estimate("rtt_min", 50), estimate("rtt_p50", 52), estimate("rtt_max", 2e6)]).name == "us"
-
-
-def test_an_estimate_by_itself() -> None:
-    assert written(estimate("rtt_p50", 52.14)) == "52.1 us"
-    assert written(estimate("rtt_p50", 52.14, 51.8, 52.9)) == "52.1 us [51.8, 52.9]"
-    assert written(estimate("fairness", 0.998)) == "0.998"
-    assert written(estimate("stalls", 3)) == "3 slices"
 
 
 def test_bars_grow_with_their_values() -> None:
@@ -324,6 +328,20 @@ def test_csv_has_a_line_for_each_point_and_units_in_its_names() -> None:
     assert (large["measured"], large["repetitions"], large["rtt_p50_us"]) == ("0", "2", "")
     assert large["failures"] == "PeerLost: rank 0 went away"
     assert small["transport"] == "tcp on lo"
+
+
+def test_csv_of_several_results_has_one_header_and_tells_them_apart() -> None:
+    lines = list(csv.DictReader(as_csv(sweep(), results.workers(5)).splitlines()))
+    assert [line["benchmark"] for line in lines] == ["p2p-latency"] * 3 + ["ps-throughput"]
+    assert lines[0]["payload"].startswith("sweep: ")
+    assert lines[0]["created"] == "2026-01-02T03:04:05Z"
+
+
+def test_json_of_several_results_is_a_list() -> None:
+    one, other = json.loads(as_json(sweep(), results.workers(5)))
+    assert one == json.loads(as_json(sweep()))
+    assert other["benchmark"] == "ps-throughput"
+    assert one["spec"]["sizes"] == [8, 65536, 4194304]
 
 
 def test_csv_names_are_words() -> None:

@@ -103,6 +103,35 @@ def test_a_spec_that_makes_no_sense_is_damage() -> None:
         decode(json.dumps(document).encode())
 
 
+@pytest.mark.parametrize(
+    ("place", "nonsense"),
+    [
+        (("points",), []),
+        (("points", 0, "payloads"), []),
+        (("points", 0, "totals"), [1]),
+        (("traffic", "roles"), ["worker"]),
+        (("repetitions", 0, "measurements", 1, "rank"), 7),
+        (("repetitions", 0, "measurements", 1, "point"), -1),
+        (("repetitions", 0, "measurements", 1, "usage", "window_ns"), 0),
+        (("repetitions", 0, "measurements", 1, "calling", "calls"), 2),
+        (("repetitions", 0, "measurements", 1, "calling", "elapsed_ns"), 0),
+        (("repetitions", 0, "measurements", 1, "calling", "series", "interval_ns"), 0),
+        (("repetitions", 0, "measurements", 1, "calling", "series", "max_ns"), []),
+        (("repetitions", 0, "measurements", 1, "calling", "latency", "count"), 4),
+    ],
+    ids=str,
+)
+def test_facts_that_contradict_each_other_are_damage(place: tuple[str | int, ...], nonsense: object) -> None:
+    document = json.loads(encode(SOME["one run"]))
+    *outer, last = place
+    part: Any = document
+    for step in outer:
+        part = part[step]
+    part[last] = nonsense
+    with pytest.raises(FileFormatError, match="is damaged: "):
+        decode(json.dumps(document).encode())
+
+
 def test_facts_of_a_later_release_are_passed_over() -> None:
     document = json.loads(encode(SOME["one run"]))
     document["repetitions"][0]["measurements"][0]["usage"]["energy_joules"] = 3

@@ -225,7 +225,7 @@ def test_words_become_values(words: dict[str, object], asked: _Asked) -> None:
     [
         (
             {"outstandign": 1},
-            r"^unknown ask field 'outstandign'; did you mean outstanding\? known: buffers, ",
+            r"^unknown field 'outstandign'; did you mean outstanding\? known: buffers, ",
         ),
         ({"warmpu": 1}, "did you mean warmup[?]"),
         ({"sizes": "32,64K"}, "^sizes is '64K', but must be .*KB = 1e3"),

@@ -132,7 +132,7 @@ def rpcs(sample: Sample) -> float | None:
 @_metric("payload", "MB/s", "higher")
 def bandwidth(sample: Sample) -> float | None:
     """Payload bytes sent per second, one direction, summed over the calling ranks."""
-    sent = [(Bytes(each.bytes), Nanoseconds(each.elapsed_ns)) for each in sample.calling if each.calls]
+    sent = [(Bytes(each.bytes), _no_shorter(sample, each.elapsed_ns)) for each in sample.calling if each.calls]
     return sum(bytes_per_second(*each) for each in sent) / 1e6 if sample.calling else None
 
 
@@ -140,7 +140,7 @@ def bandwidth(sample: Sample) -> float | None:
 def served(sample: Sample) -> float | None:
     """Calls answered per second, summed over the serving ranks."""
     rates = [
-        rate(each.serving.calls, Nanoseconds(each.usage.window_ns))
+        rate(each.serving.calls, _no_shorter(sample, each.usage.window_ns))
         for each in sample.measurements
         if each.serving is not None
     ]
@@ -288,7 +288,7 @@ def _several(sample: Sample) -> bool:
 
 def _rates(sample: Sample) -> list[float]:
     """RPC/s of each calling rank, over its own elapsed time; 0 for a rank that got no reply."""
-    return [rate(each.calls, Nanoseconds(each.elapsed_ns)) if each.calls else 0.0 for each in sample.calling]
+    return [rate(each.calls, _no_shorter(sample, each.elapsed_ns)) if each.calls else 0.0 for each in sample.calling]
 
 
 def _per_call(sample: Sample, total: float) -> float | None:
@@ -297,6 +297,13 @@ def _per_call(sample: Sample, total: float) -> float | None:
 
 def _serialization(sample: Sample) -> float | None:
     return _per_call(sample, sample.serialization_ns / 1e3) if sample.spec.mode == "serialized" else None
+
+
+def _no_shorter(sample: Sample, elapsed_ns: int) -> Nanoseconds:
+    """The time that a rate is over. An open loop waits for what is due: it lasts for its duration, although the last
+    reply is in before, unless a limit on the calls ended it."""
+    waits = not isinstance(sample.spec.load, Closed) and sample.spec.calls == 0
+    return Nanoseconds(max(elapsed_ns, sample.spec.duration_ns) if waits else elapsed_ns)
 
 
 def _due_time(sample: Sample, calling: Calling) -> Nanoseconds:

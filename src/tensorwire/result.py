@@ -25,6 +25,10 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     bytes: tuple[int, ...]
     max_ns: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if self.interval_ns < 1 or not 0 < len(self.calls) == len(self.bytes) == len(self.max_ns):
+            raise ValueError("the parts of a series do not fit together")
+
 
 class PeerCount(msgspec.Struct, frozen=True, kw_only=True):
     """The calls to one peer, and the sum of their latencies."""
@@ -50,6 +54,10 @@ class Calling(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[PeerCount, ...]
     serialization: Serialization
 
+    def __post_init__(self) -> None:
+        if self.calls != self.latency.count or (self.calls and self.elapsed_ns < 1):
+            raise ValueError(f"{self.calls} calls do not fit {self.latency.count} latencies in {self.elapsed_ns} ns")
+
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """What a serving rank received and answered."""
@@ -68,6 +76,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int
     voluntary_switches: int
     involuntary_switches: int
+
+    def __post_init__(self) -> None:
+        if self.window_ns < 1:
+            raise ValueError(f"nothing is used within {self.window_ns} ns")
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +138,10 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     payloads: tuple[tuple[int, ...], ...]
     totals: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if not self.payloads or self.totals != tuple(map(sum, self.payloads)) or min(self.totals) < 1:
+            raise ValueError("the totals of a point are not those of its payloads")
+
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     """The pattern as it was run."""
@@ -164,6 +180,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...]
     environment: Environment
     repetitions: tuple[Repetition, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.points or len(self.traffic.roles) != len(self.traffic.calls):
+            raise ValueError("a result has points, and a role and calls for every rank")
+        seen = [each for repetition in self.repetitions for each in repetition.measurements]
+        if not all(0 <= each.rank < len(self.traffic.roles) and 0 <= each.point < len(self.points) for each in seen):
+            raise ValueError("a measurement is of a rank or point that the result does not have")
 
 
 class _Head(msgspec.Struct):

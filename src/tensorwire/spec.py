@@ -1,6 +1,7 @@
 """Everything that a run is asked for; a Spec that exists makes sense by itself."""
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from tensorwire.errors import SpecError
-from tensorwire.payload import Custom, Payload, Scheme, Uniform
+from tensorwire.payload import MAX_BUFFER, Custom, Payload, Scheme, Uniform
 from tensorwire.units import Bytes, Nanoseconds, format_size, parse_size, read
 
 Fill = Literal["random", "zeros", "float32"]
@@ -17,6 +18,15 @@ Pin = Literal["distinct", "same", "none"]
 
 _SECOND = 1_000_000_000
 _MOST_IN_FLIGHT = 4096
+# What msgspec calls the kinds of values, and people do.
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "array": "a list",
+    "object": "a table",
+}
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -146,10 +156,12 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         _check_duration("duration", self.duration_ns, 1_000_000)
         _check_duration("timeout", self.timeout_ns, 1_000_000)
         _check_duration("join-timeout", self.join_timeout_ns, 1_000_000)
-        if any(size < 1 for size in self.sizes):
-            raise SpecError("sizes", list(self.sizes), "sizes of at least 1 B")
+        for size in self.sizes:
+            if not 1 <= size <= MAX_BUFFER:
+                raise SpecError("sizes", size, f"sizes of 1 B to {format_size(MAX_BUFFER)}")
         if self.sizes and self.payload != Uniform():
-            raise SpecError("sizes", list(self.sizes), "given without a scheme: each size is a payload of one buffer")
+            allowed = "given without a scheme, count or buffers: each size is a payload of one buffer"
+            raise SpecError("sizes", list(self.sizes), allowed)
 
     def points(self) -> tuple[tuple[Payload, ...], ...]:
         """The rows of the result: for each, the payloads that are sent in turn."""
@@ -176,7 +188,7 @@ def parse(words: Mapping[str, object]) -> Spec:
     if isinstance(table := ready.get("payload"), Mapping):
         ready["payload"] = _tagged(Scheme, "scheme", "uniform", table)
     if isinstance(table := ready.get("load"), Mapping):
-        ready["load"] = _tagged(Load, "kind", "closed", table)
+        ready["load"] = _tagged(Load, "load", "closed", table)
     return convert(ready, Spec)
 
 
@@ -203,7 +215,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 def options(kind: type[S], owner: str, words: Mapping[str, object]) -> S:
     """The options of a plug-in, checked: SpecError names what `owner` does not know and what it does."""
     try:
-        return convert(read(kind, words), kind)
+        return convert(read(kind, words, noun="option"), kind)
     except SpecError as wrong:
         raise SpecError(wrong.field, wrong.value, wrong.allowed, f"{owner}: {wrong}") from wrong
 
@@ -213,15 +225,33 @@ def convert(words: Mapping[str, object], kind: type[S]) -> S:
     try:
         return msgspec.convert(words, kind, strict=False)
     except msgspec.ValidationError as wrong:
-        sentence, _, path = str(wrong).partition(" - at ")
-        field = path.strip("`").removeprefix("$.") or "request"
-        raise SpecError(field, None, sentence, f"{field}: {sentence[0].lower()}{sentence[1:]}") from wrong
+        raise _misfit(str(wrong), words) from wrong
 
 
-def _tagged(union: Any, tag_field: str, default: str, table: Mapping[str, object]) -> dict[str, object]:
+def _misfit(said: str, words: Mapping[str, object]) -> SpecError:
+    """What msgspec said of `words`, in ours: the field, its value and what is allowed."""
+    sentence, _, path = said.partition(" - at ")
+    field = path.strip("`").removeprefix("$").removeprefix(".") or "the request"
+    if missing := re.fullmatch("Object missing required field `(.+)`", sentence):
+        return SpecError(field, None, f"given {missing[1]}", f"{field} needs {missing[1]}, which is not given")
+    if expected := re.match("Expected `(.+?)`, got", sentence):
+        kinds = [_KINDS.get(kind, kind) for kind in expected[1].split(" | ") if kind != "null"]
+        value: Any = words
+        for name, index in re.findall(r"([\w-]+)|\[(\d+)\]", path):
+            value = value[name or int(index)]
+        return SpecError(field.removesuffix("_ns"), value, " or ".join(kinds))
+    return SpecError(field, None, sentence, f"{field}: {sentence[0].lower()}{sentence[1:]}")
+
+
+def _tagged(union: Any, noun: str, default: str, table: Mapping[str, object]) -> dict[str, object]:
     """A table of a tagged union, read by the member that its tag names."""
     members = {str(member.__struct_config__.tag): member for member in union.__args__}
+    tag_field = members[default].__struct_config__.tag_field
     name = str(table.get(tag_field, default))
     if name not in members:
-        raise SpecError.unknown(tag_field, name, members)
-    return {**read(members[name], table), tag_field: name}
+        raise SpecError.unknown(noun, name, members)
+    for word, value in table.items():
+        owners = [other for other, member in members.items() if word in member.__struct_fields__]
+        if owners and name not in owners:
+            raise SpecError(word, value, f"left out with {noun} {name}: it goes with {' or '.join(owners)}")
+    return {**read(members[name], table, noun=f"{name} field"), tag_field: name}

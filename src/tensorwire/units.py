@@ -2,7 +2,7 @@
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NewType, Union, get_args, get_origin
 
@@ -71,12 +71,13 @@ def format_rate(bytes_per_second: float) -> str:
     return f"{_three_digits(bytes_per_second, _DECIMAL)}/s"
 
 
-def read(struct_type: type[msgspec.Struct], words: Mapping[str, object]) -> dict[str, object]:
+def read(struct_type: type[msgspec.Struct], words: Mapping[str, object], noun: str = "field") -> dict[str, object]:
     """The `words` of a command line or file as `msgspec.convert(..., struct_type, strict=False)` wants them.
 
     Sizes and durations are read with their units, one comma-separated text becomes a list where a tuple is
     meant, and a field `x_ns` may be given as `x`. A bare number is nanoseconds under the name `x_ns`, seconds
-    under `x`. SpecError for fields that the type does not have.
+    under `x`. SpecError for names that the type does not have, `noun` saying of what, and for a text that is none
+    of the choices.
     """
     kinds = {f.encode_name: f.type for f in msgspec.structs.fields(struct_type)}
     short = {name.removesuffix("_ns"): name for name, kind in kinds.items() if Nanoseconds in _members(kind)}
@@ -92,7 +93,7 @@ def read(struct_type: type[msgspec.Struct], words: Mapping[str, object]) -> dict
             ready[word] = value
         else:
             typed = [name.removesuffix("_ns") if name in short.values() else name for name in kinds]
-            raise SpecError.unknown(f"{config.tag or struct_type.__name__} field", word, typed)
+            raise SpecError.unknown(noun, word, typed)
     return ready
 
 
@@ -106,13 +107,24 @@ def _natural(kind: Any, word: str, value: object) -> object:
         return [_natural(get_args(sequence)[0], word, part) for part in value]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
-    if any(value in get_args(member) for member in members if get_origin(member) is Literal):
+    choices = [choice for member in members if get_origin(member) is Literal for choice in get_args(member)]
+    if value in choices:
         return value
     if Bytes in members:
-        return parse_size(str(value), word)
+        return _size_or(choices, str(value), word)
     if Nanoseconds in members:
         return parse_duration(str(value), word, "ns" if word.endswith("_ns") else "s")
+    if choices:
+        raise SpecError.unknown(word, str(value), choices)
     return value
+
+
+def _size_or(choices: Sequence[str], text: str, word: str) -> Bytes:
+    try:
+        return parse_size(text, word)
+    except SpecError as wrong:
+        allowed = " or ".join([*choices, wrong.allowed])
+        raise SpecError(word, text, allowed) from wrong
 
 
 def _members(kind: Any) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +13,7 @@ import pytest
 from tensorwire import payload, registry, result
 from tensorwire.metrics import CATALOGUE
 from tests.system.conftest import Run
-from tests.system.driver import SHORT
+from tests.system.driver import PROGRAM, SHORT
 
 TCP = (*SHORT, "-c", "tcp", "--output", "r.json")
 
@@ -161,12 +162,30 @@ def test_show_takes_several_results(run: Run) -> None:
     assert "null" in done.stdout
 
 
+def test_a_seed_on_the_command_line_is_that_of_the_draw_as_well(run: Run, home: Path) -> None:
+    (home / "spec.toml").write_text("payload = { scheme = 'random', seed = 3 }\nwarmup_ns = 5\n")
+    done = run("run", "--spec", "spec.toml", *TCP, "--seed", "4")
+    assert done.code == 0, done.stderr
+    asked = result.decode((home / "r.json").read_bytes()).spec
+    assert (asked.seed, asked.payload) == (4, payload.Random(seed=4))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("words", [("list",), ("doctor",), ("list", "metrics")])
+def test_a_stdout_that_takes_nothing_is_one_sentence(home: Path, words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True, cwd=home, check=False)
+    assert done.stderr == "tensorwire: the system refused: [Errno 28] No space left on device\n"
+    assert done.returncode == 3
+
+
 def test_list_tells_all_plug_ins_with_their_options(run: Run) -> None:
     done = run("list")
     assert done.code == 0
     for kind in ("benchmark", "channel", "launcher"):
         assert all(name in done.stdout for name in registry.names(kind))
-    assert "frame_size" in done.stdout
+    assert "frame_size=1MiB" in done.stdout
+    assert "call=unary|stream" in done.stdout
     assert "workers=1" in done.stdout
 
 

@@ -51,13 +51,18 @@ def test_an_unknown_scheme_lists_the_known_ones(run: Run) -> None:
         (("--buffers", ""), ("buffers",)),
         (("--buffers", "0"), ("buffers is 0", "1 B")),
         (("--sizes", "3GiB"), ("3221225472",)),
-        (("--sizes", "0"), ("sizes", "at least 1 B")),
+        (("--sizes", "0"), ("sizes is 0", "1 B to 2 GiB")),
+        (("--sizes", "8", "--begin", "8", "--end", "16"), ("sizes is '8'", "--begin and --end")),
         (("--sizes", "1KB", "--scheme", "skew"), ("sizes", "without a")),
         (("--begin", "8"), ("--begin and --end",)),
         (("--begin", "8", "--end", "4"), ("8 to 4",)),
         (("--scheme", "skew", "--categories", "large"), ("categories",)),
         (("--scheme", "skew", "--categories", "large,huge"), ("huge",)),
-        (("--weights", "1,2,3"), ("weights",)),
+        (("--weights", "1,2,3"), ("weights is '1,2,3'", "scheme uniform", "goes with skew")),
+        (("--buffers", "8", "--scheme", "uniform"), ("buffers is '8'", "goes with custom")),
+        (("--rate", "9", "--arrivals", "closed"), ("rate is 9", "constant or poisson")),
+        (("--arrivals", "poisson"), ("load needs rate",)),
+        (("--nodes", "2"), ("p2p-latency", "unknown option 'nodes'")),
         (("--port", "65536"), ("port is 65536", "0 to 65535")),
         (("--threads", "0"), ("threads is 0",)),
         (("--outstanding", "5000"), ("outstanding is 5000", "1 to 4096")),
@@ -66,7 +71,8 @@ def test_an_unknown_scheme_lists_the_known_ones(run: Run) -> None:
         (("--duration", "soon"), ("'soon'", "500ms")),
         (("--rate", "-1"), ("rate is -1",)),
         (("--repeat", "0"), ("repeat is 0",)),
-        (("--precision", "120%"), ("precision",)),
+        (("--precision", "120%"), ("precision is 1.2", "1%")),
+        (("--precision", "tight"), ("precision is 'tight'", "1%")),
         (("--workers", "2"), ("workers is 2", "ps-throughput")),
         (("--host", "192.0.2.1"), ("192.0.2.1", "localhost")),
         (("--congestion", "warp"), ("'warp'",)),
@@ -107,6 +113,14 @@ def test_a_spec_file_that_is_not_toml_is_named(run: Run, home: Path) -> None:
 def test_a_field_that_a_spec_file_has_too_much_is_named(run: Run, home: Path) -> None:
     (home / "more.toml").write_text("chanel = 'tcp'\n")
     run("run", "--spec", "more.toml").refused(2, "'chanel'", "did you mean channel")
+
+
+@pytest.mark.parametrize("table", ["payload", "load", "repeat", "placement", "pattern", "options"])
+@pytest.mark.parametrize("value", ["3", "'buffers rate precision'", "[1]"])
+def test_what_should_be_a_table_of_a_spec_file_is_named(run: Run, home: Path, table: str, value: str) -> None:
+    (home / "flat.toml").write_text(f"{table} = {value}\n")
+    flags = ("--count", "3", "-q", "1", "--repeat", "1", "--pin", "same", "--ps", "1", "-o", "call=unary")
+    run("run", "--spec", "flat.toml", *flags).refused(2, f"{table} is", f"a table: [{table}]")
 
 
 @pytest.mark.parametrize("output", ["file/r.json", "file/deeper/r.json", "folder", "/proc/r.json"])

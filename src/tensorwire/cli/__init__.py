@@ -9,6 +9,7 @@ import click
 from tensorwire.errors import TensorwireError
 
 _INTERRUPTED = "interrupted"
+_LACKING = 3  # the exit code of an environment that lacks something
 
 
 class _Lazy(click.Group):
@@ -17,6 +18,8 @@ class _Lazy(click.Group):
     commands_of: ClassVar = {
         "run": ("tensorwire.cli.run", "Run a benchmark and write its result file."),
         "show": ("tensorwire.cli.show", "Show result files again."),
+        "capture": ("tensorwire.cli.capture", "Run a job and write the profile of what it sends."),
+        "profile": ("tensorwire.cli.profile", "Show, compare and import what real jobs sent."),
         "list": ("tensorwire.cli.catalogue", "List benchmarks, channels, launchers, schemes or metrics."),
         "doctor": ("tensorwire.cli.doctor", "Say what works on this host, and what is missing."),
     }
@@ -61,6 +64,9 @@ def main() -> None:
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(wrong.exit_code)
+    except OSError as wrong:  # such as a full disk below stdout
+        _say(f"the system refused: {wrong}")
+        sys.exit(_LACKING)
     except (KeyboardInterrupt, click.exceptions.Abort):
         _say(_INTERRUPTED)
         sys.exit(1)

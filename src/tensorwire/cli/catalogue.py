@@ -1,14 +1,17 @@
 """tensorwire list: what there is to choose from."""
 
 from collections.abc import Callable, Iterator
+from typing import Literal, get_args, get_origin
 
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tensorwire import metrics, payload, registry
 from tensorwire.errors import ChannelUnavailable
+from tensorwire.units import Bytes, format_size
 
 Row = tuple[str, str]
 
@@ -26,7 +29,7 @@ def _channels() -> Iterator[Row]:
             found.command()
             missing = ""
         except ChannelUnavailable as wrong:
-            missing = f"\n[yellow]not here: {wrong}[/yellow]"
+            missing = f"\n[yellow]not here: {escape(str(wrong))}[/yellow]"
         yield name, found.summary + _known(found.options) + missing
 
 
@@ -43,7 +46,7 @@ def _schemes() -> Iterator[Row]:
 
 def _metrics() -> Iterator[Row]:
     for metric in metrics.CATALOGUE.values():
-        yield metric.name, f"{metric.meaning} \\[{metric.unit}]" if metric.unit else metric.meaning
+        yield metric.name, metric.meaning + (escape(f" [{metric.unit}]") if metric.unit else "")
 
 
 _KINDS: dict[str, Callable[[], Iterator[Row]]] = {
@@ -71,15 +74,20 @@ def command(kinds: tuple[str, ...]) -> None:
 
 
 def _known(kind: type[msgspec.Struct]) -> str:
-    """The options of a plug-in with their defaults."""
-    known = []
-    for field in msgspec.structs.fields(kind):
-        value = "" if field.default is msgspec.NODEFAULT else f"={_told(field.default)}"
-        known.append(f"{field.name.removesuffix('_ns')}{value}")
-    return f"\n[dim]{' '.join(known)}[/dim]" if known else ""
+    """The options of a plug-in with their defaults, or with the choices there are, the default first."""
+    known = [f"{field.name.removesuffix('_ns')}{_told(field)}" for field in msgspec.structs.fields(kind)]
+    return f"\n[dim]{escape(' '.join(known))}[/dim]" if known else ""
 
 
-def _told(value: object) -> str:
+def _told(field: msgspec.structs.FieldInfo) -> str:
+    value = field.default
+    if value is msgspec.NODEFAULT or value in (None, ()):
+        return ""
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        return f"={','.join(map(str, value))}"
+    if isinstance(value, bool):
+        return f"={str(value).lower()}"
+    if field.type is Bytes:
+        return f"={format_size(value).replace(' ', '')}"
+    choices = get_args(field.type) if get_origin(field.type) is Literal else ()
+    return f"={'|'.join([str(value), *(choice for choice in choices if choice != value)])}"

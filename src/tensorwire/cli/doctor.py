@@ -9,7 +9,7 @@ from tensorwire import doctor, spec
 from tensorwire.cli import flags
 
 
-@click.command("doctor", short_help="Say what works on this host, and what is missing.")
+@click.command("doctor", cls=flags.Sectioned, short_help="Say what works on this host, and what is missing.")
 @flags.request
 def command(**values: Any) -> int:
     """Say, channel by channel and limit by limit, what works on this host, and how to get what does not.

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from tensorwire import spec
+from tensorwire.cli import profiles
 from tensorwire.errors import SpecError
 
 _Place = tuple[str, ...]
@@ -60,7 +61,17 @@ _PAYLOAD = (
         "--scheme",
         "payload.scheme",
         "How buffers are chosen.  [default: uniform]",
-        **_choice("uniform", "random", "skew", "custom"),
+        **_choice("uniform", "random", "skew", "custom", "profile"),
+    ),
+    _Flag("--payload", "payload.file", "What a real job sent: a profile (tensorwire capture).", metavar="FILE"),
+    _Flag(
+        "--order",
+        "payload.order",
+        "Of a profile: drawn from its distribution, or as sent.  [default: proportional]",
+        **_choice("proportional", "exact"),
+    ),
+    _Flag(
+        "--only", "payload.only", "Of a profile: one kind, RPC method or collective.  [default: all]", metavar="NAME"
     ),
     _Flag("--count", "payload.count", "Buffers in a payload.  [default: 10]", type=int, metavar="N"),
     _Flag("--categories", "payload.categories", "Of large, medium, small: one, two or all, in order.", metavar="A,B"),
@@ -82,7 +93,13 @@ _PAYLOAD = (
         "Random: one payload for all calls, or drawn for each.  [default: fixed]",
         **_choice("fixed", "per-call"),
     ),
-    _Flag("--draws", "payload.draws", "Random per call: different payloads.  [default: 64]", type=int, metavar="N"),
+    _Flag(
+        "--draws",
+        "payload.draws",
+        "Payloads drawn: random per call, or profile.  [default: 64; profile 1000]",
+        type=int,
+        metavar="N",
+    ),
     _Flag(
         "--buffers", "payload.buffers", "Exactly these sizes or categories, in order (scheme custom).", metavar="A,B,C"
     ),
@@ -147,7 +164,7 @@ _PLACEMENT = (
 
 FLAGS = (*_WHAT, *_PAYLOAD, *_LOAD, *_PLACEMENT)
 
-_OTHERS = (
+_FIRST = (
     click.argument("benchmark", required=False),
     click.option(
         "--spec",
@@ -156,6 +173,9 @@ _OTHERS = (
         metavar="FILE",
         help="A request in TOML; flags come on top of it.",
     ),
+)
+
+_LAST = (
     click.option(
         "-o",
         "--option",
@@ -170,13 +190,32 @@ _OTHERS = (
 )
 
 _REPETITIONS_FOR_PRECISION = 50
+_TABLES = {"options"} | {flag.path[0] for flag in FLAGS if len(flag.path) > 1}
+
+_SECTIONS = {"What runs": _WHAT, "Payload": _PAYLOAD, "Load and time": _LOAD, "Placement": _PLACEMENT}
+_SECTION_OF = {
+    **{flag.key: title for title, flags in _SECTIONS.items() for flag in flags},
+    **dict.fromkeys(("spec_file", "options"), "What runs"),
+    **dict.fromkeys(("begin", "end", "factor"), "Payload"),
+}
+
+
+class Sectioned(click.Command):
+    """Tells its flags section by section: fifty in one list are not read."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option) and (told := param.get_help_record(ctx)):
+                sections.setdefault(_SECTION_OF.get(param.name or "", "Output"), []).append(told)
+        for title, flags in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(flags)
 
 
 def request(command: _Command) -> _Command:
     """Gives a click command the argument BENCHMARK and all the flags that ask for a run; `words` reads them."""
-    for flag in reversed(FLAGS):
-        command = flag.option(command)
-    for option in reversed(_OTHERS):
+    for option in reversed((*_FIRST, *(flag.option for flag in FLAGS), *_LAST)):
         command = option(command)
     return command
 
@@ -187,12 +226,16 @@ def words(values: Mapping[str, Any]) -> dict[str, Any]:
     Raises SpecError when the file cannot be read, or a flag cannot be understood.
     """
     wanted = _from_file(values["spec_file"])
+    if values["sizes"] is not None and values["begin"] is not None:
+        raise SpecError("sizes", values["sizes"], "left out with --begin and --end: both ask for a sweep")
     if values["benchmark"] is not None:
         wanted["benchmark"] = values["benchmark"]
     for flag in FLAGS:
         value = values.get(flag.key)
         if value is not None:
             _put(wanted, flag.path, value)
+    if values["seed"] is not None and wanted.get("payload", {}).get("scheme") in ("random", "profile"):
+        _put(wanted, ("payload", "seed"), values["seed"])  # on top of a seed that the file gives the draw alone
     for key, value in _options(values["options"]).items():
         _put(wanted, ("options", key), value)
     if (sizes := _sweep(values["begin"], values["end"], values["factor"])) is not None:
@@ -203,6 +246,7 @@ def words(values: Mapping[str, Any]) -> dict[str, Any]:
 def _put(table: dict[str, Any], path: _Place, value: Any) -> None:
     for name in path[:-1]:
         table = table.setdefault(name, {})
+    table.pop(f"{path[-1]}_ns", None)  # the same field, by its other name
     table[path[-1]] = value
 
 
@@ -210,9 +254,13 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return spec.parse_toml(path.read_text())
+        wanted = spec.parse_toml(path.read_text())
     except (OSError, UnicodeDecodeError) as wrong:
         raise SpecError("spec", str(path), "a readable TOML file", f"cannot read the spec {path}: {wrong}") from wrong
+    for name in _TABLES & wanted.keys():
+        if not isinstance(wanted[name], dict):
+            raise SpecError(name, wanted[name], f"a table: [{name}], and its fields below")
+    return wanted
 
 
 def _options(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -234,13 +282,17 @@ def _sweep(begin: str | None, end: str | None, factor: int | None) -> list[int] 
 
 
 def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
-    """What a person means without saying it: buffers make a custom scheme, the seed is the draw's as well, a rate
-    alone is a constant one, and a precision repeats until it is met."""
+    """What a person means without saying it: buffers make a custom scheme, a file is a profile to replay, the seed is
+    the draw's as well, a rate alone is a constant one, and a precision repeats until it is met."""
     payload = wanted.get("payload", {})
     if "buffers" in payload:
         payload.setdefault("scheme", "custom")
-    if payload.get("scheme") == "random" and "seed" in wanted:
+    if "file" in payload:
+        payload.setdefault("scheme", "profile")
+    if payload.get("scheme") in ("random", "profile") and "seed" in wanted:
         payload.setdefault("seed", wanted["seed"])
+    if payload.get("scheme") == "profile":
+        wanted["payload"] = profiles.replay_words(payload)
     load = wanted.get("load", {})
     if "rate" in load:
         load.setdefault("kind", "constant")
@@ -251,11 +303,13 @@ def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
     return wanted
 
 
-def _share(text: object) -> object:
-    """1% as 0.01; anything else as it is."""
-    if isinstance(text, str) and text.strip().endswith("%"):
-        try:
-            return float(text.strip()[:-1]) / 100
-        except ValueError:
-            return text
-    return text
+def _share(value: object) -> object:
+    """1% as 0.01; what is no text as it is. Raises SpecError for another text."""
+    if not isinstance(value, str):
+        return value
+    number, percent, rest = value.strip().partition("%")
+    try:
+        share = float(number + rest)
+    except ValueError as wrong:
+        raise SpecError("precision", value, "a share, such as 1% or 0.01") from wrong
+    return share / 100 if percent else share

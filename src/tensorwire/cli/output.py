@@ -26,11 +26,8 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
     def print(self, *results: Result) -> None:
         """On stdout; nothing for a result without a single measurement or failure. Tables of several are merged."""
         known = [each for each in results if any(run.measurements or run.failures for run in each.repetitions)]
-        if len(known) > 1 and self.format == "table" and not self.detail:
-            _overview(known)
-        else:
-            for result in known:
-                _PRINTERS[self.format](result, self.detail)
+        if known:
+            _PRINTERS[self.format](known, self.detail)
 
 
 def how_to_show(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,41 +42,39 @@ def how_to_show(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_how
 
 
-def _table(result: Result, detail: bool) -> None:
-    from rich.console import Console
-
-    from tensorwire.report.table import table
-
-    table(result, Console(), detail=detail)
-
-
-def _overview(results: list[Result]) -> None:
+def _table(results: list[Result], detail: bool) -> None:
     from rich.console import Console
 
     from tensorwire.report.overview import overview
+    from tensorwire.report.table import table
 
-    overview(results, Console())
+    if len(results) > 1 and not detail:
+        overview(results, Console())
+    else:
+        for result in results:
+            table(result, Console(), detail=detail)
 
 
-def _json(result: Result, detail: bool) -> None:
+def _json(results: list[Result], detail: bool) -> None:
     from tensorwire.report.data import as_json
 
-    click.echo(as_json(result))
+    click.echo(as_json(*results))
 
 
-def _csv(result: Result, detail: bool) -> None:
+def _csv(results: list[Result], detail: bool) -> None:
     from tensorwire.report.data import as_csv
 
-    click.echo(as_csv(result), nl=False)
+    click.echo(as_csv(*results), nl=False)
 
 
-def _osu(result: Result, detail: bool) -> None:
+def _osu(results: list[Result], detail: bool) -> None:
     from tensorwire.report.osu import osu
 
-    click.echo(osu(result), nl=False)
+    for result in results:
+        click.echo(osu(result), nl=False)
 
 
-def _nothing(result: Result, detail: bool) -> None:
+def _nothing(results: list[Result], detail: bool) -> None:
     """The result file is enough."""
 
 

@@ -10,7 +10,7 @@ from tensorwire.cli import flags, output
 from tensorwire.cli.progress import progress
 
 
-@click.command("run", short_help="Run a benchmark and write its result file.")
+@click.command("run", cls=flags.Sectioned, short_help="Run a benchmark and write its result file.")
 @flags.request
 @click.option(
     "--output",
@@ -33,9 +33,11 @@ def command(file: Path | None, show: output.How, **values: Any) -> int:
         with progress(wanted) as told:
             run.run(told)
     finally:
-        show.print(run.result)
-        if run.saved:
-            click.echo(f"result file: {run.file}", err=True)
+        try:
+            show.print(run.result)
+        finally:
+            if run.saved:
+                click.echo(f"result file: {run.file}", err=True)
     failed = session.failures(run.result)
     if failed:
         words = " ".join(failed[-1].message.split())

@@ -10,14 +10,19 @@ from tensorwire.metrics import CATALOGUE, Estimate, Metric
 from tensorwire.report import FailedRun, Row, rows, transport
 from tensorwire.result import Result
 
-_RUN = ("benchmark", "channel", "transport", "mode")
+_RUN = ("created", "benchmark", "channel", "transport", "mode", "payload")
 _ROW = ("point", "total_bytes", "buffers", "measured", "repetitions")
 _UNIT_WORDS = {"": "", "RPC/s": "per_s", "MB/s": "MB_per_s", "%": "percent"}
 
 
-def as_json(result: Result) -> str:
-    """Every metric of every point: its unit, median, interval and values; and every failure."""
-    report = {
+def as_json(*results: Result) -> str:
+    """Every metric of every point: its unit, median, interval and values; and every failure. Several make a list."""
+    reports = [_report(result) for result in results]
+    return msgspec.json.format(msgspec.json.encode(reports[0] if len(reports) == 1 else reports), indent=2).decode()
+
+
+def _report(result: Result) -> dict[str, object]:
+    return {
         "format": "tensorwire.report",
         "tensorwire": result.tensorwire,
         "created": result.created,
@@ -29,21 +34,23 @@ def as_json(result: Result) -> str:
         "reply": result.traffic.reply,
         "outstanding": result.traffic.outstanding,
         "payload": result.payload,
+        "spec": result.spec,
         "rows": [_row(row) for row in rows(result)],
     }
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 
 
-def as_csv(result: Result) -> str:
+def as_csv(*results: Result) -> str:
     """A line for each point, the median of every metric in the catalogue; empty where there is none."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_RUN, *_ROW, *map(csv_name, CATALOGUE.values()), "failures"])
-    run = [result.spec.benchmark, result.spec.channel, transport(result), result.spec.mode]
-    for row in rows(result):
-        about = [row.index, row.mean_total, row.buffers, row.measured, row.repetitions]
-        medians = [_median(row, name) for name in CATALOGUE]
-        writer.writerow([*run, *about, *medians, "; ".join(row.reasons)])
+    for result in results:
+        spec = result.spec
+        run = [result.created, spec.benchmark, spec.channel, transport(result), spec.mode, result.payload]
+        for row in rows(result):
+            about = [row.index, row.mean_total, row.buffers, row.measured, row.repetitions]
+            medians = [_median(row, name) for name in CATALOGUE]
+            writer.writerow([*run, *about, *medians, "; ".join(row.reasons)])
     return text.getvalue()
 
 

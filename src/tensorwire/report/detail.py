@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from statistics import fmean
 
 from rich.console import Console
 
@@ -10,7 +11,7 @@ from tensorwire.report import Row
 from tensorwire.report.columns import Column, column, time_unit, written
 from tensorwire.report.drawing import show_columns, show_line, show_words
 from tensorwire.report.heading import cores
-from tensorwire.result import Result
+from tensorwire.result import Calling, Result
 from tensorwire.sample import Sample, samples
 from tensorwire.units import format_duration
 
@@ -35,7 +36,7 @@ def show_detail(result: Result, rows: Sequence[Row], console: Console) -> None:
                 _show_series(f"{row.size}: over time, repetition {number + 1}", sample, console)
 
 
-def sparkline(values: Sequence[int], bars: str = _BARS) -> str:
+def sparkline(values: Sequence[float], bars: str = _BARS) -> str:
     """A bar for each value, from zero to the largest; only zero is blank."""
     most = max(values, default=0)
     heights = [max(value > 0, round(value * (len(bars) - 1) / (most or 1))) for value in values]
@@ -72,14 +73,20 @@ def _show_series(title: str, sample: Sample, console: Console) -> None:
         return
     bars = _ASCII_BARS if console.options.ascii_only else _BARS
     edges = _edges(slices, console.width - len("longest RTT  || 100000 RPC/s"))
-    replies = _joined([sum(each.calls[i] for each in series) for i in range(slices)], edges, _mean_up)
+    rates = _joined([sum(_rate(each, i) for each in sample.calling) for i in range(slices)], edges, fmean)
     longest = _joined([max(each.max_ns[i] for each in series) for i in range(slices)], edges, max)
     every = format_duration(float(series[0].interval_ns * (edges[1] - edges[0])))
-    show_line(f"{title}, one bar for {every}; the scale runs from 0 to", console, "bold")
-    fastest = max(replies) * 1e9 / series[0].interval_ns
-    show_line(f"rate         |{sparkline(replies, bars)}| {fastest:.0f} RPC/s", console, "")
-    worst = format_duration(float(max(longest)))
+    show_line(f"{title}, one bar for {every}; right: the highest", console, "bold")
+    show_line(f"rate         |{sparkline(rates, bars)}| {max(rates):.0f} RPC/s", console, "")
+    worst = format_duration(max(longest))
     show_line(f"longest RTT  |{sparkline(longest, bars)}| {worst}", console, "")
+
+
+def _rate(calling: Calling, i: int) -> float:
+    """Replies per second in slice `i`. The last slice is longer: it runs to the last reply."""
+    series = calling.series
+    longer = calling.elapsed_ns - i * series.interval_ns if i == len(series.calls) - 1 else 0
+    return series.calls[i] * 1e9 / max(series.interval_ns, longer)
 
 
 def _edges(slices: int, width: int) -> list[int]:
@@ -88,10 +95,5 @@ def _edges(slices: int, width: int) -> list[int]:
     return [*range(0, slices, each), slices]
 
 
-def _mean_up(values: Sequence[int]) -> int:
-    """Rounded up, so that only a bar without any reply is blank."""
-    return -(-sum(values) // len(values))
-
-
-def _joined(values: Sequence[int], edges: Sequence[int], join: Callable[[Sequence[int]], int]) -> list[int]:
+def _joined(values: Sequence[float], edges: Sequence[int], join: Callable[[Sequence[float]], float]) -> list[float]:
     return [join(values[begin:end]) for begin, end in pairwise(edges)]

@@ -33,6 +33,7 @@ def show_words(lines: Sequence[tuple[str, ...]], console: Console, dim: int) -> 
         grid.add_row(*(Text(word, style="dim" if i == dim else "") for i, word in enumerate(line)))
     for column in grid.columns[:-1]:
         column.no_wrap = True
+    grid.columns[-1].overflow = "fold"
     console.print(grid, highlight=False)
     console.print()
 

@@ -9,6 +9,7 @@ from tensorwire.result import RankFacts, Result
 from tensorwire.spec import Closed, Poisson
 
 _FILLS = {"random": "random bytes", "float32": "float32 gradients"}
+_WITHOUT_TCP = ("unix", "none")
 _REPLIES = {"echo": "every reply echoes the payload", "acknowledge": "replies acknowledge the payload"}
 
 
@@ -72,7 +73,8 @@ def _load(result: Result) -> str:
 
 def _placement(result: Result) -> str:
     asked = result.spec.placement
-    congestion = {name for facts in _facts(result) if (name := facts.settings.get("tcp_congestion"))}
+    over_tcp = [facts.settings for facts in _facts(result) if facts.settings.get("transport") not in _WITHOUT_TCP]
+    congestion = {name for settings in over_tcp if (name := settings.get("tcp_congestion"))}
     parts = [_pinning(result), f"waits {asked.wait}", f"malloc {asked.malloc}"]
     if congestion:
         parts.append(f"congestion control {'/'.join(sorted(congestion))}")
@@ -100,7 +102,7 @@ def _time(result: Result) -> str:
 
 def _host(result: Result) -> str:
     here = result.environment
-    return f"{here.host}: {here.cpu}, {len(here.cores)} cores, {here.kernel}; tensorwire {result.tensorwire}"
+    return f"{here.host}: {here.cpu}, {len(here.cores)} cores, kernel {here.kernel}; tensorwire {result.tensorwire}"
 
 
 def _facts(result: Result) -> list[RankFacts]:

@@ -23,19 +23,24 @@ def failures(rows: Sequence[Row]) -> list[str]:
 
 def notes(result: Result, rows: Sequence[Row], shown: Sequence[str]) -> list[str]:
     """One sentence for each thing that a reader could take for another."""
-    found = _partial(result, rows)
+    found = []
     if any(name.startswith(("rtt_", "one_way_")) for name in shown):
-        found.append(_round_trip(result, shown))
+        found.append(_round_trip(result))
+    if any(name.startswith("one_way_") for name in shown):
+        found.append("One-way: half of a round trip.")
     if "bandwidth" in shown:
-        back = "; the echo, as much again, is not counted" if result.traffic.reply == "echo" else ""
-        found.append(f"MB/s: 1e6 payload bytes per second, in one direction{back}.")
-    found += _intervals(rows)
+        found.append("MB/s: 1e6 payload bytes per second, in one direction.")
+        found += ["An echo brings as much again, which is not counted."] if result.traffic.reply == "echo" else []
+    if any("missed" in row.estimates and row.estimates["missed"].interval.high for row in rows):
+        found.append("Missed calls were due and never began; the RTTs are those of the others, a lower bound.")
+    found += _intervals(rows, shown)
     if any(row.size.startswith("~") for row in rows):
         found.append("~: the mean of the payloads, which are sent in turn.")
     return found
 
 
-def _partial(result: Result, rows: Sequence[Row]) -> list[str]:
+def cut_short(result: Result, rows: Sequence[Row]) -> list[str]:
+    """A sentence for a partial result."""
     if result.status == "complete":
         return []
     unmeasured = sum(row.measured == 0 for row in rows)
@@ -43,15 +48,14 @@ def _partial(result: Result, rows: Sequence[Row]) -> list[str]:
     return [f"Partial result: the run was cut short{rest}."]
 
 
-def _round_trip(result: Result, shown: Sequence[str]) -> str:
-    closed = isinstance(result.spec.load, Closed)
-    start = "the start of a call" if closed else "when a call was due, even if it began later,"
-    half = " One-way is half of it." if any(name.startswith("one_way_") for name in shown) else ""
-    return f"RTT: round trip, from {start} to its reply.{half}"
+def _round_trip(result: Result) -> str:
+    if isinstance(result.spec.load, Closed):
+        return "RTT: round trip, from the start of a call to its reply."
+    return "RTT in an open loop: from when a call was due, even if it began later, to its reply."
 
 
-def _intervals(rows: Sequence[Row]) -> list[str]:
-    estimates = [estimate for row in rows for estimate in row.estimates.values()]
+def _intervals(rows: Sequence[Row], shown: Sequence[str]) -> list[str]:
+    estimates = [row.estimates[name] for row in rows for name in shown if name in row.estimates]
     coverages = {each.interval.confidence for each in estimates if each.interval.confidence}
     if not coverages:
         return ["One repetition: nothing tells how far the next would be from it."] if estimates else []

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tensorwire.metrics import CATALOGUE
 from tensorwire.report import Row, rows, shows
 from tensorwire.report.columns import Column, value_columns
 from tensorwire.report.detail import show_detail
 from tensorwire.report.drawing import show_columns, show_line, show_words
 from tensorwire.report.heading import heading, settings, title
-from tensorwire.report.notes import failures, notes
+from tensorwire.report.notes import cut_short, failures, notes
 from tensorwire.result import Result
 
 
@@ -24,9 +25,9 @@ def table(result: Result, console: Console, detail: bool = False, shown: Sequenc
     effective = [("settings", settings(result))] if detail else []
     show_words(heading(result, found) + effective, console, dim=0)
     show_columns(_row_columns(found), value_columns(found, shown), console)
-    for line in failures(found):
+    for line in failures(found) + cut_short(result, found):
         show_line(line, console, "red")
-    for line in notes(result, found, shown):
+    for line in notes(result, found, tuple(CATALOGUE) if detail else shown):
         show_line(line, console, "dim")
     if detail:
         show_detail(result, found, console)
