@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from tensorwire.errors import FileFormatError, SpecError
+from tensorwire import formats
+from tensorwire.errors import SpecError
 from tensorwire.units import Bytes
 
 FORMAT = "tensorwire.profile"
@@ -110,11 +111,6 @@ def only(profile: Profile, what: str) -> Profile:
     return msgspec.structs.replace(profile, name=f"{profile.name}/{_last_word(what)}", messages=messages)
 
 
-class _Head(msgspec.Struct):
-    format: str = ""
-    version: int = 0
-
-
 def encode(profile: Profile) -> bytes:
     """The profile as the bytes of a file: JSON with a line for each stream, payload, message and step."""
     fields = [b' "%s": %s' % (name.encode(), _lines(getattr(profile, name))) for name in profile.__struct_fields__]
@@ -123,25 +119,12 @@ def encode(profile: Profile) -> bytes:
 
 def decode(data: bytes, name: str = "the file") -> Profile:
     """The profile that a file's bytes hold. Raises FileFormatError for anything else, `name` naming the culprit."""
-    try:
-        head = msgspec.json.decode(data, type=_Head)
-    except msgspec.DecodeError as wrong:
-        raise FileFormatError(f"{name} is not a profile, or is damaged: {wrong}") from wrong
-    if head.format != FORMAT:
-        raise FileFormatError(f"{name} is not a tensorwire profile (its format is {head.format or 'not given'!r})")
-    if head.version > VERSION:
-        raise FileFormatError(
-            f"{name} has version {head.version}, from a newer tensorwire; upgrade to read it (this one reads {VERSION})"
-        )
-    try:
-        return msgspec.json.decode(data, type=Profile)
-    except msgspec.DecodeError as wrong:
-        raise FileFormatError(f"{name} is damaged: {wrong}") from wrong
+    return formats.decode(data, Profile, name)
 
 
 def schema() -> dict[str, object]:
     """The JSON Schema of the file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FORMAT, **msgspec.json.schema(Profile)}
+    return formats.schema(Profile)
 
 
 def _last_word(path: str) -> str:

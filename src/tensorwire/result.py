@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tensorwire.errors import FileFormatError, SpecError
+from tensorwire import formats
 from tensorwire.histogram import Histogram
 from tensorwire.spec import Spec
 
@@ -189,11 +189,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a measurement is of a rank or point that the result does not have")
 
 
-class _Head(msgspec.Struct):
-    format: str = ""
-    version: int = 0
-
-
 def encode(result: Result) -> bytes:
     """The result as the bytes of a file: indented JSON."""
     return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
@@ -201,22 +196,9 @@ def encode(result: Result) -> bytes:
 
 def decode(data: bytes, name: str = "the file") -> Result:
     """The result that a file's bytes hold. Raises FileFormatError for anything else, `name` naming the culprit."""
-    try:
-        head = msgspec.json.decode(data, type=_Head)
-    except msgspec.DecodeError as wrong:
-        raise FileFormatError(f"{name} is not a result, or is damaged: {wrong}") from wrong
-    if head.format != FORMAT:
-        raise FileFormatError(f"{name} is not a tensorwire result (its format is {head.format or 'not given'!r})")
-    if head.version > VERSION:
-        raise FileFormatError(
-            f"{name} has version {head.version}, from a newer tensorwire; upgrade to read it (this one reads {VERSION})"
-        )
-    try:
-        return msgspec.json.decode(data, type=Result)
-    except (msgspec.DecodeError, SpecError) as wrong:
-        raise FileFormatError(f"{name} is damaged: {wrong}") from wrong
+    return formats.decode(data, Result, name)
 
 
 def schema() -> dict[str, object]:
     """The JSON Schema of the file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": FORMAT, **msgspec.json.schema(Result)}
+    return formats.schema(Result)

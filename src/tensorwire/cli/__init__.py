@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints; decides nothing. Law: stdout carries data, stderr everything else."""
 
+import os
 import signal
 import sys
 from typing import ClassVar
@@ -66,10 +67,18 @@ def main() -> None:
         sys.exit(wrong.exit_code)
     except OSError as wrong:  # such as a full disk below stdout
         _say(f"the system refused: {wrong}")
+        _forget_stdout()
         sys.exit(_LACKING)
     except (KeyboardInterrupt, click.exceptions.Abort):
         _say(_INTERRUPTED)
         sys.exit(1)
+
+
+def _forget_stdout() -> None:
+    """What stdout still holds goes nowhere: Python would fail to flush it once more, and say so, when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _say(sentence: str) -> None:
