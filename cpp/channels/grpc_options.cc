@@ -83,17 +83,22 @@ grpc_compression_algorithm Options::algorithm() const {
   refuse("compression", compression, "none, gzip or deflate");
 }
 
+std::vector<std::pair<std::string, int>> Options::shared_arguments() const {
+  const bool compresses = compression != "none";  // if not, gRPC leaves its filters for it out
+  return {{GRPC_ARG_HTTP2_MAX_FRAME_SIZE, frame_size},
+          {GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, zero_copy},
+          {GRPC_ARG_HTTP2_BDP_PROBE, 1},
+          {GRPC_ARG_ENABLE_CHANNELZ, 0},
+          {GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, compresses},
+          {GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, compresses}};
+}
+
 grpc::ChannelArguments Options::client_arguments() const {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
   arguments.SetCompressionAlgorithm(algorithm());
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, frame_size);
-  arguments.SetInt(GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, zero_copy);
-  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
-  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, compresses());
-  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, compresses());
+  for (const auto& [name, value] : shared_arguments()) arguments.SetInt(name, value);
   // Channels with equal arguments share their connections unless each has a pool of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -108,12 +113,7 @@ void Options::configure(grpc::ServerBuilder& builder) const {
   builder.SetMaxReceiveMessageSize(-1);
   builder.SetMaxSendMessageSize(-1);
   builder.SetDefaultCompressionAlgorithm(algorithm());
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, frame_size);
-  builder.AddChannelArgument(GRPC_ARG_TCP_TX_ZEROCOPY_ENABLED, zero_copy);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 1);
-  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
-  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, compresses());
-  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, compresses());
+  for (const auto& [name, value] : shared_arguments()) builder.AddChannelArgument(name, value);
   // Two servers on one port would share its calls and nobody would notice.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }

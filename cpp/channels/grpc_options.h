@@ -6,6 +6,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/channel.h"
 
@@ -40,7 +42,7 @@ struct Options {
 
  private:
   grpc_compression_algorithm algorithm() const;
-  bool compresses() const { return compression != "none"; }  // if not, gRPC leaves its filters for it out
+  std::vector<std::pair<std::string, int>> shared_arguments() const;  // what both ends are told alike
 };
 
 }  // namespace tensorwire::rpc
