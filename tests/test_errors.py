@@ -19,9 +19,16 @@ EXIT_CODES = {
     "PeerLost": 1,
     "TransferTimeout": 1,
     "WrongBytes": 1,
+    "WrongPath": 1,
     "LaunchError": 1,
+    "LauncherUnavailable": 3,
     "RankFailed": 1,
+    "TaskFailed": 1,
+    "WorkloadUnavailable": 3,
     "InstrumentError": 1,
+    "ExportUnavailable": 3,
+    "ReportUnavailable": 3,
+    "InstrumentUnavailable": 3,
 }
 
 

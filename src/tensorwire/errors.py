@@ -74,8 +74,18 @@ class WrongBytes(ChannelError):
     """The bytes that arrived are not the bytes that were sent."""
 
 
+class WrongPath(ChannelError):
+    """The payload did not take the way over the network that was to be measured."""
+
+
 class LaunchError(TensorwireError):
     """The ranks could not be started, or did not end well."""
+
+
+class LauncherUnavailable(LaunchError):
+    """This machine cannot make the hosts that were asked for, and what it lacks."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class RankFailed(LaunchError):
@@ -93,13 +103,49 @@ class RankFailed(LaunchError):
         self.stderr = stderr
 
     def __str__(self) -> str:
-        said = self.stderr.strip()
-        last = f"; its last lines were:\n{said}" if said else " and said nothing"
-        return f"rank {self.rank} ({self.role} on {self.host}) {_ending(self.status)}{last}"
+        return f"rank {self.rank} ({self.role} on {self.host}) {_ending(self.status)}{_last_lines(self.stderr)}"
+
+
+class TaskFailed(LaunchError):
+    """A task of a workload ended as it should not: its exit status and the last lines of its stderr."""
+
+    def __init__(self, role: str, status: int, stderr: str) -> None:
+        super().__init__(role, status, stderr)
+        self.role = role
+        self.status = status
+        self.stderr = stderr
+
+    def __str__(self) -> str:
+        early = " before the others were done" if self.status == 0 else ""
+        return f"{self.role} {_ending(self.status)}{early}{_last_lines(self.stderr)}"
+
+
+class WorkloadUnavailable(TensorwireError):
+    """What a workload trains with is not installed here, and how to get it."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class InstrumentError(TensorwireError):
     """A job could not be watched, or what the instrument wrote could not be read."""
+
+
+class InstrumentUnavailable(InstrumentError):
+    """Not installed here, and how to get it."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class ExportUnavailable(TensorwireError):
+    """A form needs a package that is not installed here, and how to get it."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class ReportUnavailable(TensorwireError):
+    """A report needs a package that is not installed here, and how to get it."""
+
+    exit_code: ClassVar[int] = 3
 
 
 def _ending(status: int) -> str:
@@ -109,3 +155,8 @@ def _ending(status: int) -> str:
         return f"was killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"was killed by signal {-status}"
+
+
+def _last_lines(stderr: str) -> str:
+    said = stderr.strip()
+    return f"; its last lines were:\n{said}" if said else " and said nothing"

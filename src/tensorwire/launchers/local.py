@@ -6,28 +6,34 @@ import platform
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from tensorwire.errors import LaunchError
-from tensorwire.launchers import Command, Exit
+from tensorwire.launchers import LOOPBACK, Command, Exit, NoOptions, Place
 
 _STDERR_TAIL = 2000
 _GRACE_SECONDS = 5
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
+J = TypeVar("J", bound="LocalJob")
+
+
 class LocalJob:
-    """Processes that were started here. `stop` kills: a rank holds nothing that it would have to save."""
+    """Processes that were started here. `stop` kills: a rank holds nothing that it would have to save.
+
+    A rank's own children are ended with it, or when it has ended.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
-    def start(self, command: Command) -> None:
-        """Raises LaunchError when the program cannot be started."""
+    def start(self, command: Command, inherited: Sequence[int] = ()) -> None:
+        """Starts a rank, which inherits these descriptors. Raises LaunchError when the program cannot be started."""
         environment = {**os.environ, **command.environment, "TENSORWIRE_PARENT": str(os.getpid())}
         with self._stderr(command.rank).open("wb") as said, _uninterrupted():
             try:
@@ -37,6 +43,7 @@ class LocalJob:
                     stdout=said,
                     stderr=said,
                     env=environment,
+                    pass_fds=inherited,
                     process_group=0,  # a Ctrl-C reaches the driver alone, which ends the ranks
                 )
             except OSError as wrong:
@@ -45,16 +52,13 @@ class LocalJob:
     def exits(self) -> list[Exit]:
         ended = [(rank, process.returncode) for rank, process in self._running.items() if process.poll() is not None]
         for rank, _ in ended:
-            del self._running[rank]
+            _kill_group(self._running.pop(rank).pid)
         return [Exit(rank=rank, status=status, stderr=self._tail(rank)) for rank, status in ended]
-
-    def host(self, rank: int) -> str:
-        return platform.node()
 
     def stop(self) -> None:
         with _uninterrupted():
             for process in self._running.values():
-                process.kill()
+                _kill_group(process.pid)
             for process in self._running.values():
                 process.wait(_GRACE_SECONDS)
             self._running.clear()
@@ -74,21 +78,58 @@ class LocalJob:
         return self._stderr(rank).read_bytes()[-_STDERR_TAIL:].decode(errors="replace").strip()
 
 
+def started(job: J, commands: Iterable[Command]) -> J:
+    """The job with all of these started, or none. Raises LaunchError."""
+    try:
+        for command in commands:
+            job.start(command)
+    except BaseException:
+        job.stop()
+        raise
+    return job
+
+
+class ThisHost:
+    """The one host of the launcher `local`, which is up anyway."""
+
+    network = None
+
+    def __init__(self, ranks: int) -> None:
+        self.places = (Place(host=platform.node()),) * ranks
+
+    def meeting_address(self, directory: Path) -> str:
+        return LOOPBACK
+
+    def start(self, commands: Sequence[Command], directory: Path) -> LocalJob:
+        return started(LocalJob(directory), commands)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
 class Local:
     """Starts every rank on this machine."""
 
     name = "local"
     summary = "processes of this machine"
+    options = NoOptions
+    own_addresses = False
 
-    def start(self, commands: Sequence[Command], directory: Path) -> LocalJob:
-        job = LocalJob(directory)
-        try:
-            for command in commands:
-                job.start(command)
-        except BaseException:
-            job.stop()
-            raise
-        return job
+    def check(self, options: NoOptions) -> None:
+        pass
+
+    def hosts(self, options: NoOptions, ranks: int) -> ThisHost:
+        return ThisHost(ranks)
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # nobody is left
+        os.killpg(leader, signal.SIGKILL)
 
 
 @contextlib.contextmanager
