@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <system_error>
 
 #include "core/errors.h"
@@ -90,6 +92,13 @@ int finish_connect(const Socket& socket, Nanoseconds timeout) {
   return error;
 }
 
+std::string numeric(const sockaddr* address) {
+  char text[NI_MAXHOST] = "";
+  const socklen_t length = address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  getnameinfo(address, length, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  return text;
+}
+
 }  // namespace
 
 Socket::~Socket() {
@@ -140,6 +149,19 @@ Socket connect_to(const std::string& address, Nanoseconds timeout) {
   fcntl(socket.fd(), F_SETFL, fcntl(socket.fd(), F_GETFL) & ~O_NONBLOCK);
   set_no_delay(socket, endpoint.family());
   return socket;
+}
+
+std::optional<std::string> interface_of(const std::string& host) {
+  if (host.starts_with("127.")) return "lo";
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return std::nullopt;
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, &freeifaddrs);
+  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
+    const sockaddr* address = each->ifa_addr;
+    if (address == nullptr || (address->sa_family != AF_INET && address->sa_family != AF_INET6)) continue;
+    if (numeric(address) == host) return each->ifa_name;
+  }
+  return std::nullopt;
 }
 
 }  // namespace tensorwire

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -40,6 +41,9 @@ std::string bound_address(const Socket& listening, const std::string& asked);
 
 /// Connects within `timeout`. Throws PeerLost, or ChannelError when there is no socket to be had.
 Socket connect_to(const std::string& address, Nanoseconds timeout);
+
+/// The interface that owns a numeric address; nothing for a Unix-domain socket or an address of no interface here.
+std::optional<std::string> interface_of(const std::string& host);
 
 /// Reads the words of errno.
 std::string error_text(int error);

@@ -1,12 +1,8 @@
 #include "rank/usage.h"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <netdb.h>
 #include <sys/resource.h>
 
 #include <fstream>
-#include <memory>
 
 namespace tensorwire {
 namespace {
@@ -37,27 +33,7 @@ std::uint64_t peak_memory_bytes() {
   return 0;
 }
 
-std::string numeric(const sockaddr* address) {
-  char text[NI_MAXHOST] = "";
-  const socklen_t length = address->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-  getnameinfo(address, length, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-  return text;
-}
-
 }  // namespace
-
-std::optional<std::string> interface_of(const std::string& host) {
-  if (host.starts_with("127.")) return "lo";
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return std::nullopt;
-  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, &freeifaddrs);
-  for (const ifaddrs* each = list; each != nullptr; each = each->ifa_next) {
-    const sockaddr* address = each->ifa_addr;
-    if (address == nullptr || (address->sa_family != AF_INET && address->sa_family != AF_INET6)) continue;
-    if (numeric(address) == host) return each->ifa_name;
-  }
-  return std::nullopt;
-}
 
 void Meter::start() {
   reset_peak_memory();

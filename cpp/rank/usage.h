@@ -17,9 +17,6 @@ struct Wire {
   std::uint64_t rx_packets = 0;
 };
 
-/// The interface that owns a numeric address; nothing for a Unix-domain socket or an address of no interface here.
-std::optional<std::string> interface_of(const std::string& host);
-
 /// Meters one stretch of this process's life.
 class Meter {
  public:
