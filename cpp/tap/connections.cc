@@ -29,9 +29,11 @@ class Recorder final : public Sink {
  public:
   Recorder(Log& log, std::uint32_t connection) : log_(log), connection_(connection) {}
 
-  void protocol(Protocol which) override { log_.append(Type::protocol, connection_, bytes_of(which), {}); }
+  void protocol(Protocol which) override {
+    const Detected detected{.protocol = which, .pad = 0, .unread = 0};
+    log_.append(Type::protocol, connection_, bytes_of(detected), {});
+  }
 
-  /// Even while the recording is paused: a block that is missing would spoil the compression of all that follow.
   void headers(std::uint32_t stream, std::uint32_t flags, std::span<const std::byte> fragment) override {
     const auto size = static_cast<std::uint32_t>(fragment.size());
     const Headers fixed{.stream = stream, .flags = flags, .fragment_bytes = size, .pad = 0};
@@ -39,7 +41,7 @@ class Recorder final : public Sink {
   }
 
   void message(const Message& message, std::span<const std::uint64_t> slices) override {
-    if (log_.enabled()) log_.append(Type::message, connection_, bytes_of(message), std::as_bytes(slices));
+    log_.append(Type::message, connection_, bytes_of(message), std::as_bytes(slices));
   }
 
  private:
@@ -96,7 +98,8 @@ void Connections::open(int fd, How how) {
   const std::scoped_lock used(connection->lock);  // by a thread that is late, at the end of its former life
   connection->number = ++last_number_;
   connection->descriptors = 1;
-  connection->announced = false;
+  connection->announced = connection->decrypted = connection->lost = false;
+  connection->awake = log_.awake();
   connection->how = how;
   connection->parser.reset();
   table_[static_cast<std::size_t>(fd)].store(connection, std::memory_order_release);
@@ -116,6 +119,12 @@ void Connections::forget(int fd) {
   if (!known(fd)) return;
   const std::scoped_lock locked(lock_);
   drop(fd);
+}
+
+void Connections::forget(int first, int last) {
+  const std::scoped_lock locked(lock_);
+  last = std::min(last, static_cast<int>(kDescriptors) - 1);
+  for (int fd = std::max(first, 0); fd <= last; ++fd) drop(fd);
 }
 
 void Connections::drop(int fd) {
@@ -162,30 +171,92 @@ void Connections::announce(int fd, Connection& connection) {
   log_.append(Type::open, connection.number, bytes_of(open), {});
 }
 
-void Connections::sent(int fd, std::span<const iovec> buffers, std::uint64_t taken) {
+/// Calls with the connection of the descriptor, locked and known to the log.
+template <typename Note>
+void Connections::with(int fd, Note note) {
   Connection* connection = at(fd);
   if (connection == nullptr) return;
   const std::scoped_lock locked(connection->lock);
   if (at(fd) != connection) return;  // closed meanwhile
   announce(fd, *connection);
-  if (log_.enabled()) log_.append_send(connection->number, taken, Sizes{buffers});
-  if (connection->parser.protocol() == Protocol::raw) return;
-  Recorder recorder(log_, connection->number);
+  note(*connection);
+}
+
+void Connections::sent(int fd, std::span<const iovec> buffers, std::uint64_t taken) {
+  with(fd, [&](Connection& connection) {
+    if (connection.decrypted) {
+      log_.append_send(Type::send, connection.number, taken, Sizes{buffers});
+    } else {
+      note(connection, Type::send, buffers, taken);
+    }
+  });
+}
+
+void Connections::sent_plain(int fd, std::span<const std::byte> bytes) {
+  const iovec buffer{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  with(fd, [&](Connection& connection) {
+    if (connection.decrypted) note(connection, Type::plain, {&buffer, 1}, bytes.size());
+  });
+}
+
+void Connections::note(Connection& connection, Type type, std::span<const iovec> buffers, std::uint64_t taken) {
+  log_.append_send(type, connection.number, taken, Sizes{buffers});
+  if (connection.parser.protocol() == Protocol::raw) return;
+  const auto first = std::find_if(buffers.begin(), buffers.end(), [](const iovec& each) { return each.iov_len > 0; });
+  const std::size_t begin = std::min<std::uint64_t>(first->iov_len, taken);
+  if (!follows(connection, {static_cast<const std::byte*>(first->iov_base), begin})) return;
+  Recorder recorder(log_, connection.number);
   for (const iovec& buffer : buffers) {
     const std::size_t size = std::min<std::uint64_t>(buffer.iov_len, taken);
-    connection->parser.feed({static_cast<const std::byte*>(buffer.iov_base), size}, recorder);
+    if (size > 0) connection.parser.feed({static_cast<const std::byte*>(buffer.iov_base), size}, recorder);
     taken -= size;
     if (taken == 0) break;
   }
+  note_raw(connection);
+}
+
+void Connections::sent_unseen(int fd, std::uint64_t bytes) {
+  with(fd, [&](Connection& connection) {
+    const iovec buffer{nullptr, bytes};
+    log_.append_send(Type::send, connection.number, bytes, Sizes{{&buffer, 1}});
+    if (connection.decrypted || connection.parser.protocol() == Protocol::raw || !follows(connection, {})) return;
+    Recorder recorder(log_, connection.number);
+    connection.parser.skip(bytes, recorder);
+    note_raw(connection);
+  });
+}
+
+/// After a pause only from where a system call begins as a message does.
+bool Connections::follows(Connection& connection, std::span<const std::byte> begin) {
+  if (const std::uint32_t awake = log_.awake(); awake != connection.awake) {
+    connection.awake = awake;
+    connection.lost = true;
+  }
+  if (!connection.lost) return true;
+  if (!connection.parser.resume(begin)) return false;
+  connection.lost = false;
+  log_.append(Type::gap, connection.number, {}, {});
+  return true;
+}
+
+void Connections::note_raw(Connection& connection) {
+  if (connection.parser.protocol() != Protocol::raw) return;
+  const Detected detected{.protocol = Protocol::raw, .pad = 0, .unread = connection.parser.unread()};
+  log_.append(Type::protocol, connection.number, bytes_of(detected), {});
+}
+
+void Connections::decrypt(int fd) {
+  with(fd, [&](Connection& connection) {
+    if (connection.decrypted) return;
+    connection.decrypted = true;
+    connection.parser.reset();
+    const Detected detected{.protocol = Protocol::decrypted, .pad = 0, .unread = 0};
+    log_.append(Type::protocol, connection.number, bytes_of(detected), {});
+  });
 }
 
 void Connections::received(int fd, std::uint64_t bytes) {
-  Connection* connection = at(fd);
-  if (connection == nullptr || !log_.enabled()) return;
-  const std::scoped_lock locked(connection->lock);
-  if (at(fd) != connection) return;  // closed meanwhile
-  announce(fd, *connection);
-  log_.append(Type::receive, connection->number, bytes_of(bytes), {});
+  with(fd, [&](Connection& connection) { log_.append(Type::receive, connection.number, bytes_of(bytes), {}); });
 }
 
 void Connections::begin_again() {

@@ -1,59 +1,33 @@
-// Follows the bytes that one end of a connection sends: HTTP/2 frames (RFC 9113), and gRPC messages in their DATA.
-// Pure: it reads no clock, allocates nothing, and forgets a stream's state with the end of its message.
+// HTTP/2 frames (RFC 9113), and gRPC messages in their DATA. Forgets a stream's state with the end of its message.
 #pragma once
 
 #include <array>
-#include <cstddef>
-#include <cstdint>
-#include <span>
 
-#include "tap/log_format.h"
+#include "tap/framing.h"
+#include "tap/pieces.h"
 
 namespace tensorwire::tap {
 
-/// Told what was found, in the order of the bytes.
-class Sink {
+class Http2 final : public Framing {
  public:
-  virtual void protocol(Protocol which) = 0;
-  virtual void headers(std::uint32_t stream, std::uint32_t flags, std::span<const std::byte> fragment) = 0;
-  virtual void message(const Message& message, std::span<const std::uint64_t> slices) = 0;
-
- protected:
-  ~Sink() = default;
-};
-
-class Http2 {
- public:
-  static constexpr std::size_t kStreams = 64;     // that are amid a message at once; with more the connection is raw
-  static constexpr std::size_t kSlices = 4096;    // that are kept of a message
+  static constexpr std::size_t kStreams = 64;     // that are amid a message at once; with more it gives up
   static constexpr std::size_t kFragment = 4096;  // of a header block is told at once
 
-  /// As if nothing had been sent.
-  void reset();
-
-  /// Gives up: what began cannot be followed further.
-  void give_up() { protocol_ = Protocol::raw; }
-
-  Protocol protocol() const { return protocol_; }
-  bool begun() const { return protocol_ != Protocol::unknown || seen_ > 0; }
-
-  /// The next bytes of the connection, where they lie: pieces of a message that touch in memory are one slice.
-  void feed(std::span<const std::byte> bytes, Sink& sink);
+  Protocol guess(Bytes head) const override;
+  void begin(Protocol which) override;
+  bool feed(Bytes& bytes, Sink& sink) override;
+  bool skip(std::uint64_t& bytes, Sink& sink) override;
+  bool resume(Bytes bytes) override;
+  std::uint64_t held() const override { return held_; }
 
  private:
   struct Stream {
     std::uint32_t prefix_bytes;
-    std::uint64_t left;
-    Message message;
-    const std::byte* end;      // of the last piece
-    std::uint64_t last_piece;  // its bytes
-    bool cut;                  // the last piece was the end of its frame
+    bool cut;  // the last piece was the end of its frame
     std::array<std::byte, 5> prefix;
-    std::array<std::uint64_t, kSlices> slices;
+    Pieces pieces;
   };
-  using Bytes = std::span<const std::byte>;
 
-  Bytes detect(Bytes bytes, Sink& sink);
   Bytes frame_header(Bytes bytes, Sink& sink);
   Bytes payload(Bytes bytes, Sink& sink);
   Bytes lead(Bytes bytes);
@@ -62,16 +36,21 @@ class Http2 {
   void fragment(Bytes bytes, Sink& sink);
   void data(Bytes bytes, Sink& sink);
   Bytes prefix(std::size_t at, Bytes bytes, Sink& sink);
-  void piece(Stream& stream, Bytes bytes);
+  void piece(Stream& stream, const std::byte* at, std::uint64_t size);
+  std::uint64_t skip_content(std::uint64_t bytes, Sink& sink);
   void finish(std::size_t at, Sink& sink);
-  void raw(Sink& sink);
+  static void restart(Stream& stream, std::uint32_t id);
   std::size_t find(std::uint32_t id) const;
   std::size_t find_or_add(std::uint32_t id);
 
-  Protocol protocol_ = Protocol::unknown;
+  bool lost_ = false;       // it has given up
+  bool choosy_ = false;     // bytes were missed: only streams that began since then are followed
   std::uint32_t seen_ = 0;  // bytes of the preface, or of the frame's header
-  std::array<std::byte, 24> head_{};
+  std::uint32_t preface_left_ = 0;
+  std::array<std::byte, 9> head_{};
   bool in_frame_ = false;
+  std::uint64_t held_ = 0;
+  std::uint32_t overhead_ = 0;  // bytes of the frame that are no content of a message, but for padding
   std::uint32_t type_ = 0;
   std::uint32_t flags_ = 0;
   std::uint32_t id_ = 0;

@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "tap/told.h"
+
 namespace tensorwire::tap {
 namespace {
 
@@ -24,6 +26,24 @@ std::uint64_t now(clockid_t clock) {
   clock_gettime(clock, &at);
   return static_cast<std::uint64_t>(at.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(at.tv_nsec);
 }
+
+/// What a pair of readings with nothing between them says, on average: the least of some batches, for the others
+/// were disturbed.
+std::uint64_t clock_picoseconds() {
+  constexpr std::uint64_t pairs = 256;
+  std::uint64_t least = ~std::uint64_t{0};
+  for (int batch = 0; batch < 8; ++batch) {
+    std::uint64_t sum = 0;
+    for (std::uint64_t i = 0; i < pairs; ++i) {
+      const std::uint64_t begin = monotonic();
+      sum += monotonic() - begin;
+    }
+    least = std::min(least, sum);
+  }
+  return std::max<std::uint64_t>(1, least * 1000 / pairs);
+}
+
+constinit thread_local std::uint64_t began_at = 0;
 
 std::uint32_t this_thread(std::uint32_t epoch) {
   static thread_local std::uint32_t known = 0;
@@ -61,6 +81,14 @@ std::uint64_t allowed(std::uint64_t capacity) {
 
 }  // namespace
 
+std::uint64_t monotonic() { return now(CLOCK_MONOTONIC); }
+
+Began::Began(bool wanted) : before_(began_at) {
+  if (wanted) began_at = monotonic();
+}
+
+Began::~Began() { began_at = before_; }
+
 void Log::set_directory(const char* path, std::uint64_t capacity) {
   if (path == nullptr || *path == 0 || std::strlen(path) >= sizeof directory_) return;
   std::strcpy(directory_, path);
@@ -75,9 +103,29 @@ void Log::begin_again() {
   absent_ = directory_[0] == 0;
 }
 
-bool Log::enabled() const {
-  const Header* header = __atomic_load_n(&header_, __ATOMIC_ACQUIRE);
-  return header == nullptr || __atomic_load_n(&header->enabled, __ATOMIC_RELAXED) != 0;
+std::uint32_t Log::awake() const {
+  const Header* found = header();
+  return found == nullptr ? 1 : __atomic_load_n(&found->enabled, __ATOMIC_RELAXED);
+}
+
+void Log::count(std::uint64_t bytes) {
+  if (Header* found = header()) __atomic_fetch_add(&found->sent, bytes, __ATOMIC_RELAXED);
+}
+
+bool Log::timed() const {
+  const Header* found = header();
+  return found != nullptr && __atomic_load_n(&found->timed, __ATOMIC_RELAXED) != 0;
+}
+
+void Log::spent(std::uint64_t ns) {
+  Header* found = header();
+  if (found == nullptr) return;
+  if (__atomic_load_n(&found->clock_ps, __ATOMIC_RELAXED) == 0) {
+    __atomic_store_n(&found->clock_ps, clock_picoseconds(), __ATOMIC_RELAXED);
+  }
+  if (began_at != 0) ns += __atomic_load_n(&found->clock_ps, __ATOMIC_RELAXED) / 1000;  // it was read then as well
+  __atomic_fetch_add(&found->own_ns, ns, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&found->own_calls, 1, __ATOMIC_RELAXED);
 }
 
 void Log::append(Type type, std::uint32_t connection, std::span<const std::byte> fixed,
@@ -106,7 +154,7 @@ std::byte* Log::reserve(Type type, std::uint32_t connection, std::size_t body_by
   std::byte* at = reinterpret_cast<std::byte*>(header_) + header_->used;
   *reinterpret_cast<Record*>(at) = {.type = type,
                                     .length = static_cast<std::uint32_t>(length),
-                                    .at_ns = now(CLOCK_MONOTONIC),
+                                    .at_ns = began_at != 0 ? began_at : monotonic(),
                                     .connection = connection,
                                     .thread = this_thread(epoch_)};
   next_ = end;
@@ -126,7 +174,7 @@ bool Log::give_up() {
 int Log::open_file(int flags) const { return open(path_, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600); }
 
 bool Log::make() {
-  const std::uint64_t start = now(CLOCK_MONOTONIC);
+  const std::uint64_t start = monotonic();
   const std::uint64_t size = allowed(capacity_);
   if (size < 2 * kHeaderBytes) return give_up();
   std::snprintf(path_, sizeof path_, "%s/%d-%llu.tap", directory_, getpid(), static_cast<unsigned long long>(start));
@@ -151,6 +199,8 @@ bool Log::make() {
   header->used = kHeaderBytes;
   header->enabled = 1;
   std::strncpy(header->program, program_invocation_short_name, sizeof header->program - 1);
+  note_environment(header->told);
+  note_arguments(header->arguments);
   std::atomic_thread_fence(std::memory_order_release);
   std::memcpy(header->magic, kMagic, sizeof kMagic);  // last: a log without it is none
   backed_ = first;

@@ -10,6 +10,22 @@
 
 namespace tensorwire::tap {
 
+/// Nanoseconds of CLOCK_MONOTONIC.
+std::uint64_t monotonic();
+
+/// While it lives, what this thread notes bears the time at which it was made: that at which a call began, so that
+/// nothing which the call caused in another process seems to have come before it.
+class Began {
+ public:
+  explicit Began(bool wanted);
+  ~Began();
+  Began(const Began&) = delete;
+  Began& operator=(const Began&) = delete;
+
+ private:
+  std::uint64_t before_;
+};
+
 class Log {
  public:
   /// Names the directory of the logs; without it, or when it is too long, nothing is ever recorded.
@@ -18,18 +34,27 @@ class Log {
   /// The child of a fork writes a log of its own; the parent's stays as it is.
   void begin_again();
 
-  /// False while somebody has paused the recording.
-  bool enabled() const;
+  /// 0 while somebody has paused the recording, and another number after each pause.
+  std::uint32_t awake() const;
+
+  /// Counts bytes that were sent, also while the recording is paused.
+  void count(std::uint64_t bytes);
+
+  /// Whether the tap is to take its own time.
+  bool timed() const;
+
+  /// Adds what one call took, with the reading of the clock at its end.
+  void spent(std::uint64_t ns);
 
   /// Appends a record: `fixed` and then `rest`, padded.
   void append(Type type, std::uint32_t connection, std::span<const std::byte> fixed, std::span<const std::byte> rest);
 
-  /// Appends what was sent: the first `taken` bytes of the buffers.
+  /// Appends what was sent, or what was to be encrypted: the first `taken` bytes of the buffers.
   template <typename Sizes>
-  void append_send(std::uint32_t connection, std::uint64_t taken, const Sizes& sizes) {
+  void append_send(Type type, std::uint32_t connection, std::uint64_t taken, const Sizes& sizes) {
     std::uint32_t buffers = 0;
     for (std::uint64_t left = taken; left > 0 && buffers < sizes.size(); ++buffers) left -= clip(sizes[buffers], left);
-    std::byte* body = reserve(Type::send, connection, sizeof(Send) + buffers * sizeof(std::uint64_t));
+    std::byte* body = reserve(type, connection, sizeof(Send) + buffers * sizeof(std::uint64_t));
     if (body == nullptr) return;
     *reinterpret_cast<Send*>(body) = {.bytes = taken, .buffers = buffers, .pad = 0};
     auto* clipped = reinterpret_cast<std::uint64_t*>(body + sizeof(Send));
@@ -51,6 +76,7 @@ class Log {
   bool give_up();
   bool back(std::uint64_t bytes);
   int open_file(int flags) const;
+  Header* header() const { return __atomic_load_n(&header_, __ATOMIC_ACQUIRE); }
 
   char directory_[3072] = {};
   char path_[3200] = {};

@@ -9,7 +9,7 @@ namespace tensorwire::tap {
 
 static_assert(std::endian::native == std::endian::little, "the log is written as it lies in memory");
 
-inline constexpr char kMagic[8] = {'T', 'W', 'T', 'A', 'P', '0', '0', '1'};
+inline constexpr char kMagic[8] = {'T', 'W', 'T', 'A', 'P', '0', '0', '2'};
 inline constexpr std::size_t kHeaderBytes = 4096;
 
 struct Header {
@@ -21,13 +21,22 @@ struct Header {
   std::uint64_t capacity;  // bytes, with this header
   std::uint64_t used;      // bytes over which all records are whole, with this header
   std::uint64_t dropped;   // records that did not fit
-  std::uint32_t enabled;   // whoever writes 0 here pauses the recording
-  std::uint32_t reserved;
+  std::uint32_t enabled;   // whoever writes 0 here pauses the recording; any other number than before lets it go on
+  std::uint32_t timed;     // whoever writes 1 here has the tap take its own time
   char program[256];
+  char told[1024];       // lines NAME=VALUE of what the environment tells of the process's place in the job
+  char arguments[2048];  // the start of its command line, each ended by 0
+  std::uint64_t sent;    // bytes that the kernel took, also while the recording is paused
+  std::uint64_t
+      own_ns;  // what the tap took in `own_calls` calls while it was timed, with one reading of the clock each
+  std::uint64_t own_calls;
+  std::uint64_t clock_ps;  // what a reading of the clock takes
 };
-static_assert(sizeof(Header) == 320);
+static_assert(sizeof(Header) == 3424 && sizeof(Header) <= kHeaderBytes);
 
-enum class Type : std::uint32_t { open = 1, close, send, receive, headers, message, mark, protocol };
+/// A gap stands where the recording of a connection goes on after a pause; plain is what was given to OpenSSL to send,
+/// in the form of a send.
+enum class Type : std::uint32_t { open = 1, close, send, receive, headers, message, mark, protocol, gap, plain };
 
 struct Record {
   Type type;
@@ -72,9 +81,26 @@ struct Message {
   std::uint32_t flags;
   std::uint64_t bytes;
   std::uint32_t slices;
-  std::uint32_t pad;
+  std::uint32_t what;  // over `tcp` the kind of call (1 echo, 2 acknowledge, 4 recorded), over gloo the operation
 };  // sizes follow
 
-enum class Protocol : std::uint32_t { unknown, raw, http2_client, http2_server };
+/// Decrypted: from here on messages are those of the plain text.
+enum class Protocol : std::uint32_t {
+  unknown,
+  raw,
+  http2_client,
+  http2_server,
+  tls,
+  tcp_caller,
+  tcp_server,
+  gloo,
+  decrypted,
+};
+
+struct Detected {
+  Protocol protocol;
+  std::uint32_t pad;
+  std::uint64_t unread;  // raw: of the bytes sent until now, so many at their end are in no message
+};
 
 }  // namespace tensorwire::tap

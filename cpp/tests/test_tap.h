@@ -1,4 +1,4 @@
-// Makes HTTP/2 bytes, and holds what the tap's parser found in them.
+// Makes HTTP/2 bytes, and holds what the tap's parser found in bytes.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tap/http2.h"
+#include "tap/parser.h"
 
 namespace tensorwire::tap::test {
 
@@ -39,6 +39,7 @@ struct Seen {
   std::uint32_t flags;
   std::uint64_t bytes;
   std::vector<std::uint64_t> slices;
+  std::uint32_t what = 0;
   bool operator==(const Seen&) const = default;
 };
 
@@ -51,6 +52,11 @@ struct Block {
 
 class Found final : public Sink {
  public:
+  Found() : own_(new Parser), parser_(own_.get()) {}  // its streams not initialized, as in the tap
+
+  /// By a parser that followed another connection before.
+  explicit Found(Parser& parser) : parser_(&parser) { parser.reset(); }
+
   std::vector<Protocol> protocols;
   std::vector<Seen> messages;
   std::vector<Block> blocks;
@@ -60,10 +66,21 @@ class Found final : public Sink {
     blocks.push_back({stream, flags, {reinterpret_cast<const char*>(fragment.data()), fragment.size()}});
   }
   void message(const Message& one, std::span<const std::uint64_t> slices) override {
-    messages.push_back({one.stream, one.flags, one.bytes, {slices.begin(), slices.end()}});
+    messages.push_back({one.stream, one.flags, one.bytes, {slices.begin(), slices.end()}, one.what});
   }
 
-  void feed_in_place(std::string_view bytes) { parser_->feed(std::as_bytes(std::span(bytes)), *this); }
+  void feed_in_place(std::string_view bytes) {
+    parser_->feed(std::as_bytes(std::span(bytes)), *this);
+    note_raw();
+  }
+
+  void skip(std::uint64_t bytes) {
+    parser_->skip(bytes, *this);
+    note_raw();
+  }
+
+  const Parser& parser() const { return *parser_; }
+  Parser& parser() { return *parser_; }
 
   /// From memory of its very size, so that a read beyond it is seen.
   void feed(std::string_view bytes) {
@@ -73,7 +90,13 @@ class Found final : public Sink {
   }
 
  private:
-  std::unique_ptr<Http2> parser_{new Http2};  // its streams not initialized, as in the tap
+  void note_raw() {
+    const bool raw = parser_->protocol() == Protocol::raw;
+    if (raw && (protocols.empty() || protocols.back() != Protocol::raw)) protocols.push_back(Protocol::raw);
+  }
+
+  std::unique_ptr<Parser> own_;
+  Parser* parser_;
 };
 
 inline void feed(Found& found, const std::string& bytes) { found.feed(bytes); }

@@ -53,7 +53,7 @@ void check(const Found& found, std::size_t bytes) {
   std::uint64_t sum = 0;
   for (const Seen& message : found.messages) {
     CHECK(std::accumulate(message.slices.begin(), message.slices.end(), std::uint64_t{0}) == message.bytes);
-    CHECK(message.slices.size() <= Http2::kSlices);
+    CHECK(message.slices.size() <= Pieces::kSlices);
     sum += message.bytes + 5;
   }
   for (const Block& block : found.blocks) sum += block.bytes.size();

@@ -20,7 +20,7 @@ TEST_CASE("a server is known by the settings that it sends first") {
 
 TEST_CASE("anything else is raw, and stays so") {
   for (const std::string other :
-       {"GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/1.1\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc"}) {
+       {"GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/1.1\r\n", "\x16\x03\x09\x02\x00\x01\x00\x01\xfc"}) {
     Found found;
     feed(found, other + kPreface + data(1, message(3)));
     CHECK(found.protocols == std::vector{Protocol::raw});
@@ -80,6 +80,13 @@ TEST_CASE("compressed messages are told apart") {
   CHECK(found.messages == std::vector<Seen>{{1, kCompressed, 5, {5}}});
 }
 
+TEST_CASE("a reset of no stream resets none") {
+  Found found;
+  feed(found, kPreface + data(1, message(40)) + frame(3, 0, 0, "code") + data(1, "hello"));
+  CHECK(found.messages.size() == 1);
+  CHECK(found.parser().unread() == 9 + 5);
+}
+
 TEST_CASE("data that are no gRPC messages make it raw") {
   Found found;
   feed(found, kPreface + data(1, "hello") + data(3, message(1)));
@@ -129,13 +136,13 @@ TEST_CASE("with more streams amid a message than are kept, it is raw") {
 TEST_CASE("of more slices than are kept the last is all the rest") {
   Found found;
   found.feed(kPreface);
-  const std::size_t count = Http2::kSlices + 10;
+  const std::size_t count = Pieces::kSlices + 10;
   found.feed(head(0, 0, 1, static_cast<std::uint32_t>(5 + count)) + message(count).substr(0, 5));
   const std::string memory(2 * count, 'm');
   for (std::size_t i = 0; i < count; ++i) found.feed_in_place(std::string_view(memory).substr(2 * i, 1));
   REQUIRE(found.messages.size() == 1);
   CHECK(found.messages[0].flags == kSlicesCut);
-  CHECK(found.messages[0].slices.size() == Http2::kSlices);
+  CHECK(found.messages[0].slices.size() == Pieces::kSlices);
   CHECK(found.messages[0].slices.back() == 11);
 }
 

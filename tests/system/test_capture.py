@@ -12,49 +12,11 @@ import pytest
 from tensorwire.benchmarks.p2p import latency
 from tensorwire.capture import Captured, capture
 from tensorwire.errors import LaunchError
-from tensorwire.instruments.tap_log import Log, Receive, Send, decode
+from tensorwire.instruments.tap_log import Mark
 from tensorwire.instruments.wire import instrument
 from tensorwire.payload import Uniform
-from tensorwire.profile import Profile
 from tests.system.driver import PROGRAM
-
-PAIR = """
-import socket, threading
-listening = socket.create_server(("127.0.0.1", 0))
-one = socket.create_connection(listening.getsockname())
-other, _ = listening.accept()
-def take(size, end=other):
-    while size: size -= len(end.recv(min(size, 65536)))
-"""
-
-
-def watched(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = instrument.attach(os.environ, home)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
-def python(home: Path, program: str) -> subprocess.CompletedProcess[str]:
-    return watched(home, sys.executable, "-c", program)
-
-
-def logs(home: Path) -> list[Log]:
-    return [decode(path.read_bytes()) for path in sorted(home.glob("*.tap"))]
-
-
-def sends(home: Path) -> list[tuple[int, ...]]:
-    return [record.sizes for log in logs(home) for record in log.records if isinstance(record, Send)]
-
-
-def received(home: Path) -> int:
-    return sum(record.bytes for log in logs(home) for record in log.records if isinstance(record, Receive))
-
-
-def payloads(profile: Profile, kind: str) -> Counter[tuple[int, ...]]:
-    return Counter(
-        tuple(profile.payloads[payload])
-        for _, stream, payload, _ in profile.messages
-        if profile.streams[stream].kind == kind
-    )
+from tests.system.tapped import PAIR, exchanges, logs, payloads, python, received, sends, watched
 
 
 def test_every_way_to_send_is_counted(home: Path) -> None:
@@ -77,6 +39,18 @@ assert os.read(other.fileno(), 10) == b"h"
     assert (done.returncode, done.stderr) == (0, "")
     assert sends(home) == [(1000, 0, 2000), (11,), (22,), (3, 4), (55,), (1,)]
     assert received(home) == 3096
+
+
+def test_a_log_tells_what_its_process_was_told(home: Path) -> None:
+    config = '{"cluster": {"ps": ["a:1"], "task": ["b:2"]},\n "task": {"type": "ps",\n "index": 0}}'
+    told = {"TENSORWIRE_ROLE": "ps 0", "RANK": "2", "TF_CONFIG": config, "HOME": os.environ.get("HOME", "/")}
+    environment = instrument.attach({**os.environ, **told}, home)
+    program = (sys.executable, "-c", PAIR + "one.send(b'x')", "--job_name=ps")
+    subprocess.run(program, env=environment, timeout=60, check=True)
+    (log,) = logs(home)
+    task = '{"type": "ps",  "index": 0}'
+    assert log.head.told == {"TENSORWIRE_ROLE": "ps 0", "RANK": "2", "TF_TASK": task}
+    assert log.head.arguments == program
 
 
 def test_partial_sends_are_counted_once(home: Path) -> None:
@@ -156,33 +130,6 @@ def test_a_killed_program_leaves_all_that_it_sent(home: Path) -> None:
     assert [log.damage for log in logs(home)] == [""]
 
 
-@pytest.mark.parametrize(
-    "program", ["print('here')", "import sys; sys.exit('gone')", "import os; os.abort()", "open('/nowhere')"]
-)
-def test_without_sockets_nothing_is_different(home: Path, program: str) -> None:
-    plain = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    done = python(home, program)
-    assert (done.returncode, done.stdout, done.stderr) == (plain.returncode, plain.stdout, plain.stderr)
-    assert list(home.iterdir()) == []
-
-
-def test_errors_are_those_of_the_system(home: Path) -> None:
-    program = """
-import socket
-end = socket.socket()
-for wrong in (lambda: end.send(b"x"), lambda: end.recv(1), lambda: end.connect(("127.0.0.1", 1)), lambda: end.accept()):
-    try: wrong()
-    except OSError as error: print(error.errno)
-"""
-    plain = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert python(home, program).stdout == plain.stdout
-
-
-def test_a_log_that_cannot_be_made_harms_nobody(home: Path) -> None:
-    done = python(home / "nowhere", PAIR + "one.send(b'x'); take(1); print('well')")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "well\n", "")
-
-
 def test_a_full_log_counts_what_it_lost(home: Path) -> None:
     environment = instrument.attach({**os.environ, "TENSORWIRE_TAP_CAPACITY": "16384"}, home)
     program = PAIR + "for _ in range(1000): one.send(b'x'); take(1)"
@@ -191,13 +138,6 @@ def test_a_full_log_counts_what_it_lost(home: Path) -> None:
     assert log.damage == ""
     assert len(log.records) + log.head.dropped == 1000 * 2 + 5  # and two opened, one told raw, two closed
     assert log.head.dropped > 1000
-
-
-def test_a_limit_on_the_size_of_files_kills_nobody(home: Path) -> None:
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))" + PAIR
-    for limit in (0, 5000, 20_000):
-        done = python(home, limited.format(limit) + "for _ in range(1000): one.send(b'x'); take(1)")
-        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_recording_can_be_paused(home: Path) -> None:
@@ -248,16 +188,53 @@ def test_marks_divide_steps(home: Path) -> None:
         home,
         PAIR
         + """
-from tensorwire.instruments.wire import mark
-for step in range(4):
-    mark(step)
-    one.send(b"x" * (step + 1))
+import tensorwire
+for number in range(4):
+    tensorwire.step()
+    one.send(b"x" * (number + 1))
 """,
     )
     assert (done.returncode, done.stderr) == (0, "")
     profile = instrument.collect(home)
     assert len(profile.steps) == 3
     assert [step for *_, step in profile.messages] == [0, 1, 2, -1]
+
+
+def test_forks_and_threads_mark_their_own_steps(home: Path) -> None:
+    done = python(
+        home,
+        """
+import os, threading, warnings
+import tensorwire
+warnings.simplefilter("ignore")  # of forks beside threads
+def steps(count):
+    for _ in range(count): tensorwire.step()
+tensorwire.step()
+threads = [threading.Thread(target=steps, args=(500,)) for _ in range(4)]
+for each in threads: each.start()
+for _ in range(5):
+    if os.fork() == 0:
+        steps(3)
+        os._exit(0)
+    assert os.wait()[1] == 0
+for each in threads: each.join()
+""",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(sum(isinstance(record, Mark) for record in log.records) for log in logs(home)) == [3] * 5 + [2001]
+    assert {log.damage for log in logs(home)} == {""}
+
+
+def test_a_step_leaves_errno_as_it_is(home: Path) -> None:
+    program = """
+import ctypes, tensorwire
+libc = ctypes.CDLL(None, use_errno=True)
+libc.close(-1)
+tensorwire.step()
+print(ctypes.get_errno())
+"""
+    done = python(home, program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "9\n", "")
 
 
 def test_a_pair_of_grpcio_is_seen_message_by_message(home: Path) -> None:
@@ -287,6 +264,37 @@ server.stop(None).wait()
     replies = payloads(profile, "reply")
     assert sorted(sum(sizes) for sizes in replies.elements()) == [0, 2, 200, 140_000, 2_000_000]
     assert {stream.method for stream in profile.streams if stream.kind != "raw"} == {"/t.S/Double"}
+    assert [(asked, sum(sizes)) for (asked,), sizes in exchanges(profile)[1:]] == [
+        (size, 2 * size) for size in (1, 100, 70_000, 1_000_000)
+    ]
+
+
+def test_streaming_calls_of_grpcio_are_linked_message_by_message(home: Path) -> None:
+    pytest.importorskip("grpc")
+    done = python(
+        home,
+        """
+import grpc
+from concurrent import futures
+class Echo(grpc.GenericRpcHandler):
+    def service(self, call):
+        return grpc.stream_stream_rpc_method_handler(lambda requests, context: (each * 3 for each in requests))
+server = grpc.server(futures.ThreadPoolExecutor(4))
+server.add_generic_rpc_handlers((Echo(),))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    triple = channel.stream_stream("/t.S/Triple")
+    both = [triple(iter([b"x" * size for size in sizes])) for sizes in ((1, 2, 70_000), (4, 5))]
+    for each in both: list(each)
+server.stop(None).wait()
+""",
+    )
+    assert done.returncode == 0, done.stderr
+    profile = instrument.collect(home)
+    assert sorted((sum(asked), sum(told)) for asked, told in exchanges(profile)) == [
+        (size, 3 * size) for size in (1, 2, 4, 5, 70_000)
+    ]
 
 
 def test_a_rank_over_grpc_gives_its_payload_back(home: Path) -> None:
@@ -315,6 +323,7 @@ def test_a_rank_over_grpc_gives_its_payload_back(home: Path) -> None:
     request, reply = (next(s for s in profile.streams if s.kind == kind) for kind in ("request", "reply"))
     assert (request.sender, request.receiver) == (reply.receiver, reply.sender)
     assert request.method == reply.method == "/tensorwire.Wire/Echo"
+    assert len(profile.exchanges) == requests.total()
 
 
 def captured(*command: str) -> Captured:

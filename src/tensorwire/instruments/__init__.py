@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tensorwire.profile import Profile
+from tensorwire.steps import Wanted
 
 
 class Instrument(Protocol):
@@ -20,6 +21,6 @@ class Instrument(Protocol):
         """The environment in which a job is watched, what is seen going below `directory`. Raises InstrumentError."""
         ...
 
-    def collect(self, directory: Path) -> Profile:
-        """What was seen of a job. Raises InstrumentError when nothing was."""
+    def collect(self, directory: Path, wanted: Wanted | None = None) -> Profile:
+        """What was seen of a job, with its steps as they are wanted. Raises InstrumentError when nothing was."""
         ...

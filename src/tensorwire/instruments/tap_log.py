@@ -2,28 +2,35 @@
 
 import struct
 from collections.abc import Iterator
+from mmap import mmap
 
 import msgspec
 
 from tensorwire.errors import FileFormatError
 
-MAGIC = b"TWTAP001"
+MAGIC = b"TWTAP002"
 HEADER_BYTES = 4096
 ENABLED_AT = 56
+TIMED_AT = 60
 
-_HEADER = struct.Struct("<8sIIQQQQQII256s")
+_HEADER = struct.Struct("<8sIIQQQQQII256s1024s2048s")
 _RECORD = struct.Struct("<IIQII")
 _OPEN = struct.Struct("<IIHH16s16s")
 _SEND = struct.Struct("<QII")
 _HEADERS = struct.Struct("<IIII")
 _MESSAGE = struct.Struct("<IIQII")
+_DETECTED = struct.Struct("<IIQ")
 _LONG = struct.Struct("<Q")
-_INT = struct.Struct("<I")
+_COUNTERS = struct.Struct("<QQQQ")
+_COUNTERS_AT = 3392
+_DROPPED_AT = 48
 
 CONNECT, ACCEPT = 1, 2
 END_HEADERS = 4
 COMPRESSED, SLICES_CUT = 1, 2
-RAW, CLIENT, SERVER = 1, 2, 3
+RAW, CLIENT, SERVER, TLS, TCP_CALLER, TCP_SERVER, GLOO, DECRYPTED = range(1, 9)
+TCP_CALLS = {1: "echo", 2: "acknowledge", 4: "recorded"}
+"""Of messages over tensorwire's own channel, by `Message.what`."""
 UNIX_FAMILY = 1
 
 
@@ -69,12 +76,13 @@ class Headers(Record, frozen=True, gc=False):
 
 
 class Message(Record, frozen=True, gc=False):
-    """A gRPC message that was sent, and the slices that it consists of."""
+    """A message that was sent, and the slices that it consists of; `what` is its kind where the protocol has any."""
 
     stream: int
     flags: int
     bytes: int
     sizes: tuple[int, ...]
+    what: int = 0
 
 
 class Mark(Record, frozen=True, gc=False):
@@ -84,9 +92,32 @@ class Mark(Record, frozen=True, gc=False):
 
 
 class Detected(Record, frozen=True, gc=False):
-    """What the bytes turned out to be: RAW, CLIENT or SERVER of HTTP/2."""
+    """What the bytes turned out to be, or RAW when they could be followed no further; DECRYPTED begins anew, with the
+    plain text. Of the bytes sent until RAW, `unread` at their end are in no message."""
 
     protocol: int
+    unread: int = 0
+
+
+class Gap(Record, frozen=True, gc=False):
+    """The recording was paused, and this connection is followed again."""
+
+
+class Plain(Record, frozen=True, gc=False):
+    """One call that gave OpenSSL bytes to send."""
+
+    sizes: tuple[int, ...]
+
+
+class Counters(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process counts whether it is watched or not: bytes sent; and where the tap is timed, what it took."""
+
+    dropped: int
+    sent: int
+    own_ns: int
+    own_calls: int
+    clock_ps: int
+    """What one reading of the clock takes, in picoseconds; there is one in each call that was timed."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +130,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     used: int
     dropped: int
     program: str
+    told: dict[str, str]
+    """What its environment tells of its place in the job: variables of launchers, and of TF_CONFIG the TF_TASK."""
+    arguments: tuple[str, ...]
+    """The start of its command line: the last one may be cut."""
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +148,7 @@ def decode_head(data: bytes) -> Head:
     """The head of a log, from its first 4096 bytes. Raises FileFormatError for anything else."""
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         raise FileFormatError("not a log of the tap, or one that was never begun")
-    _, pid, parent, realtime, monotonic, _, used, dropped, _, _, program = _HEADER.unpack_from(data)
+    _, pid, parent, realtime, monotonic, _, used, dropped, _, _, program, told, arguments = _HEADER.unpack_from(data)
     return Head(
         pid=pid,
         parent_pid=parent,
@@ -121,8 +156,21 @@ def decode_head(data: bytes) -> Head:
         start_monotonic_ns=monotonic,
         used=max(used, HEADER_BYTES),
         dropped=dropped,
-        program=program.partition(b"\0")[0].decode(errors="replace"),
+        program=_text(program),
+        told=dict(line.split("=", 1) for line in _text(told).split("\n") if "=" in line),
+        arguments=tuple(each.decode(errors="replace") for each in arguments.rstrip(b"\0").split(b"\0") if arguments[0]),
     )
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode(errors="replace")
+
+
+def decode_counters(data: bytes | mmap) -> Counters:
+    """The counters in a log's first 4096 bytes, as they are now."""
+    sent, own_ns, own_calls, clock_ps = _COUNTERS.unpack_from(data, _COUNTERS_AT)
+    (dropped,) = _LONG.unpack_from(data, _DROPPED_AT)
+    return Counters(dropped=dropped, sent=sent, own_ns=own_ns, own_calls=own_calls, clock_ps=clock_ps)
 
 
 def decode(data: bytes) -> Log:
@@ -182,8 +230,8 @@ def _headers(when: _When, body: memoryview) -> Record:
 
 
 def _message(when: _When, body: memoryview) -> Record:
-    stream, flags, size, slices, _ = _MESSAGE.unpack_from(body)
-    return Message(*when, stream, flags, size, _sizes(body, _MESSAGE.size, slices))
+    stream, flags, size, slices, what = _MESSAGE.unpack_from(body)
+    return Message(*when, stream, flags, size, _sizes(body, _MESSAGE.size, slices), what)
 
 
 def _mark(when: _When, body: memoryview) -> Record:
@@ -191,7 +239,17 @@ def _mark(when: _When, body: memoryview) -> Record:
 
 
 def _detected(when: _When, body: memoryview) -> Record:
-    return Detected(*when, *_INT.unpack_from(body))
+    protocol, _, unread = _DETECTED.unpack_from(body)
+    return Detected(*when, protocol, unread)
+
+
+def _gap(when: _When, body: memoryview) -> Record:
+    return Gap(*when)
+
+
+def _plain(when: _When, body: memoryview) -> Record:
+    _, buffers, _ = _SEND.unpack_from(body)
+    return Plain(*when, _sizes(body, _SEND.size, buffers))
 
 
 def _sizes(body: memoryview, at: int, count: int) -> tuple[int, ...]:
@@ -200,4 +258,15 @@ def _sizes(body: memoryview, at: int, count: int) -> tuple[int, ...]:
     return struct.unpack_from(f"<{count}Q", body, at)
 
 
-_READERS = {1: _open, 2: _close, 3: _send, 4: _receive, 5: _headers, 6: _message, 7: _mark, 8: _detected}
+_READERS = {
+    1: _open,
+    2: _close,
+    3: _send,
+    4: _receive,
+    5: _headers,
+    6: _message,
+    7: _mark,
+    8: _detected,
+    9: _gap,
+    10: _plain,
+}

@@ -1,14 +1,15 @@
 """What the processes of a job send over stream sockets: a library in LD_PRELOAD watches their system calls."""
 
-import ctypes
 from collections.abc import Mapping
 from pathlib import Path
 
 import tensorwire
 from tensorwire.errors import FileFormatError, InstrumentError
 from tensorwire.instruments.assemble import assemble
-from tensorwire.instruments.tap_log import ENABLED_AT, HEADER_BYTES, Log, decode, decode_head
+from tensorwire.instruments.tap_log import HEADER_BYTES, Log, decode, decode_head
+from tensorwire.instruments.taps import Taps
 from tensorwire.profile import Profile
+from tensorwire.steps import Wanted
 
 _LIBRARY = Path("lib") / "libtensorwire-tap.so"
 
@@ -16,7 +17,7 @@ _LIBRARY = Path("lib") / "libtensorwire-tap.so"
 class Wire:
     """Sees dynamically linked programs of this machine, and all that they fork and exec with their environment.
 
-    Not seen: io_uring, sendfile, splice, RDMA, and sockets that the program was started with.
+    Not seen: io_uring, stdio on sockets, RDMA, and what other libraries than a shared OpenSSL encrypt.
     """
 
     name = "wire"
@@ -28,26 +29,16 @@ class Wire:
         preload = f"{tap}:{before}" if before else str(tap)
         return {**environment, "LD_PRELOAD": preload, "TENSORWIRE_TAP": str(directory.resolve())}
 
-    def collect(self, directory: Path) -> Profile:
+    def collect(self, directory: Path, wanted: Wanted | None = None) -> Profile:
         """What the job sent. Raises InstrumentError when it sent nothing that can be seen."""
-        return assemble([log for path in sorted(directory.glob("*.tap")) if (log := _read(path))], name="capture")
+        logs = [log for path in sorted(directory.glob("*.tap")) if (log := _read(path))]
+        return assemble(logs, name="capture", wanted=wanted)
 
 
 def switch(directory: Path, on: bool) -> None:
     """Pauses the recording of all processes that have recorded anything so far, or lets it go on."""
-    for path in directory.glob("*.tap"):
-        with path.open("r+b") as file:
-            file.seek(ENABLED_AT)
-            file.write(int(on).to_bytes(4, "little"))
-
-
-def mark(value: int = 0) -> None:
-    """Ends one step and begins the next in the profile of this process, if it is watched; costs nothing if not."""
-    try:
-        told = ctypes.CDLL(None).tensorwire_tap_mark
-    except AttributeError:
-        return
-    told(ctypes.c_uint64(value))
+    with Taps(directory) as taps:
+        taps.set(on)
 
 
 def _tap() -> Path:
