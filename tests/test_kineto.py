@@ -2,16 +2,25 @@
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tensorwire.errors import FileFormatError
 from tensorwire.imports import kineto
 from tensorwire.profile import Profile, decode, encode
 
-EXAMPLE = Path(__file__).parent.parent / "docs/example-trace.json"
+DOCS, DATA = Path(__file__).parent.parent / "docs", Path(__file__).parent / "data"
+EXAMPLE = DOCS / "example-trace.json"
+
+
+def sent(made: Profile) -> list[tuple[str, tuple[int, ...]]]:
+    """The messages in their order: by which collective, and their buffers."""
+    return [(made.streams[stream].method, made.payloads[payload]) for _, stream, payload, _ in made.messages]
 
 
 def event(at_us: float, **args: Any) -> dict[str, Any]:
@@ -80,6 +89,116 @@ def test_what_is_left_out_is_counted(args: dict[str, Any], reason: str) -> None:
     assert note.endswith(": 2, left out")
 
 
+def test_the_recorded_example_has_the_gradients_of_each_step_in_two_buckets() -> None:
+    """Recorded by torch 2.13 of torch-ddp's transformer, then trimmed to what tells of collectives."""
+    made = kineto.profile((DOCS / "example-trace-gloo.json").read_bytes(), "example")
+    assert sent(made) == 2 * [("all_reduce", (4 * 6_572_032,)), ("all_reduce", (4 * 3_973_632,))]
+    assert [step for *_, step in made.messages] == [0, 0, 1, 1]
+    assert made.message_sizes().total() == 4
+    assert sum(made.payloads[payload][0] for _, _, payload, step in made.messages if step == 0) == 4 * 10_545_664
+    assert made.roles == ("rank 0", "group 0 of 2")
+
+
+def test_every_collective_of_gloo_is_read_from_the_profiler() -> None:
+    """Recorded by torch 2.13 on rank 0 of 2: each collective that gloo has, once at least."""
+    made = kineto.profile((DATA / "gloo.kineto.json").read_bytes(), "job")
+    one, half, longs = (60,), (12,), (64,)  # 3x5 floats, 6 halves, 8 longs
+    assert sent(made) == [
+        ("all_reduce", one),
+        ("all_gather", one),
+        ("broadcast", one),
+        ("all_gather", one),
+        ("all_reduce", half),  # a reduce_scatter, which gloo makes of it
+        ("reduce", one),
+        ("all_to_all", longs),
+        ("all_to_all", longs),
+        ("send", one),
+        ("scatter", one + one),
+        ("gather", one),
+        ("send", one),
+        ("all_reduce", one + one),
+        ("all_reduce", one + one),
+    ]
+    assert set(made.captured.notes[1:]) == {
+        "events that carry nothing, such as waits and barriers: 1, left out",
+        "events of receiving, which the sender's trace has: 2, left out",
+    }
+
+
+def test_an_execution_trace_has_the_same_by_the_operators() -> None:
+    by_annotation = sent(kineto.profile((DATA / "gloo.kineto.json").read_bytes(), "job"))
+    made = kineto.profile((DATA / "gloo.execution.json").read_bytes(), "job")
+    assert [sizes for _, sizes in sent(made)] == [sizes for _, sizes in by_annotation]
+    assert [name for name, _ in sent(made)][4:7] == ["reduce_scatter_base", "reduce", "alltoall_base"]
+    assert made.roles == ("rank", "group 0 of 2")
+    assert set(made.captured.notes[2:]) == {
+        "events that carry nothing, such as waits and barriers: 1, left out",
+        "events of receiving, which the sender's trace has: 2, left out",
+    }
+
+
+@pytest.mark.parametrize("time", [1e308, -1e20, 2**80, None, "1"])
+def test_a_time_that_is_none_is_not_read(time: Any) -> None:
+    assert len(imported(event(1.0), event(time)).messages) == 1
+
+
+def test_a_step_that_ends_before_it_begins_is_none() -> None:
+    step = {"ph": "X", "cat": "user_annotation", "name": "ProfilerStep#1", "ts": 0.5, "dur": -1.0}
+    assert imported(event(1.0), step).steps == ()
+    assert imported(event(1.0), step | {"dur": 1.5}).steps == ((0, 1500),)
+
+
+def test_what_gloo_sent_without_shapes_is_counted() -> None:
+    bare = {"ph": "X", "cat": "user_annotation", "name": "gloo:all_reduce", "ts": 2.0, "dur": 1.0, "args": {}}
+    made = imported(event(1.0), bare)
+    assert len(made.messages) == 1
+    assert any("record_shapes=True: 1, left out" in note for note in made.captured.notes)
+    with pytest.raises(FileFormatError, match="those of gloo with record_shapes=True"):
+        imported(bare)
+
+
+def test_a_collective_in_an_execution_trace_is_counted_once() -> None:
+    """NCCL's record_param_comms lies within the operator, and says more."""
+    inputs = {"values": [], "shapes": [[[10]]], "types": ["GenericList[Tensor(float)]"]}
+    operator = {"id": 1, "ctrl_deps": 0, "name": "c10d::allreduce_", "inputs": inputs, "attrs": []}
+    within = {**node(), "id": 2, "ctrl_deps": 1}
+    other = {**operator, "id": 3}
+    made = kineto.profile(json.dumps({"nodes": [operator, within, other]}).encode(), "job")
+    assert sent(made) == [("allreduce", (40,)), ("allreduce", (40,))]
+    assert made.roles == ("rank", "group 0 of 4", "group ? of ?")
+
+
+@pytest.mark.parametrize("values", [[], ["["], [1], ["[]"], ["[1]"], ["[{}]"], ['[{"pg_name": "0"}, {}]'], "x", None])
+def test_a_group_that_cannot_be_read_is_not_known(values: object) -> None:
+    inputs = {"shapes": [[[10], []]], "types": ["GenericList[Tensor(float),Tensor(c10::BFloat16)]"]}
+    nodes = [
+        {"id": 1, "name": "## process_group:init ##", "inputs": {"values": values}},
+        {"id": 2, "name": "c10d::allreduce_coalesced_", "inputs": inputs},
+    ]
+    made = kineto.profile(json.dumps({"nodes": nodes}).encode(), "job")
+    assert sent(made) == [("allreduce_coalesced", (40, 2))]
+    assert made.roles[1] == "group ? of ?"
+
+
+def test_lists_of_lists_are_flat() -> None:
+    kind = "GenericList[GenericList[Tensor(int),Tensor(int)],GenericList[Tensor(long int)]]"
+    inputs = {"shapes": [[], [[[2], [3]], [[4]]]], "types": ["GenericList[]", kind]}
+    made = kineto.profile(json.dumps({"nodes": [{"id": 2, "name": "c10d::scatter_", "inputs": inputs}]}).encode(), "j")
+    assert sent(made) == [("scatter", (8, 12, 32))]
+
+
+def test_an_operator_that_is_not_known_is_counted() -> None:
+    inputs = {"values": [], "shapes": [[10]], "types": ["Tensor(float)"]}
+    odd = [
+        {"id": 2, "ctrl_deps": 0, "name": "c10d::teleport_", "inputs": inputs, "attrs": []},
+        {"id": 3, "ctrl_deps": 0, "name": "c10d::send", "inputs": {"shapes": 1}, "attrs": []},
+        {"id": 4, "ctrl_deps": 0, "name": "c10d::allreduce_", "inputs": {"shapes": [5], "types": ["GenericList["]}},
+    ]
+    made = kineto.profile(json.dumps({"nodes": [node(), *odd]}).encode(), "job")
+    assert len(made.messages) == 1
+    assert "events without a name or an element count: 3, left out" in made.captured.notes
+
+
 def test_an_execution_trace_has_the_order_and_no_times() -> None:
     nodes = [
         node(),
@@ -101,10 +220,44 @@ def test_an_execution_trace_has_the_order_and_no_times() -> None:
         (b"[]", "not a trace, or is damaged"),
         (b"\x1f\x8b\x08broken", "not a trace, or is damaged"),
         (b"{}", "neither traceEvents nor nodes"),
-        (b'{"traceEvents": [1, {}, {"name": "record_param_comms"}]}', "has no record_param_comms"),
-        (b'{"nodes": [1, {}, {"name": "record_param_comms", "attrs": [3]}]}', "has no record_param_comms"),
+        (b'{"traceEvents": [1, {}, {"name": "record_param_comms"}]}', "has no collective with a size"),
+        (b'{"nodes": [1, {}, {"name": "record_param_comms", "attrs": [3]}]}', "has no collective with a size"),
     ],
 )
 def test_what_is_not_a_trace_of_collectives_is_refused(data: bytes, wrong: str) -> None:
     with pytest.raises(FileFormatError, match=rf"^t\.json .*{wrong}"):
         kineto.profile(data, "job", "t.json")
+
+
+_PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2**70)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(
+        ["gloo:all_reduce", "c10d::allreduce_", "record_param_comms", "GenericList[Tensor(float)]", "float", "", "["]
+    )
+)
+_ODD = st.recursive(_PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner))
+
+
+@given(st.sampled_from([DATA / "gloo.kineto.json", DATA / "gloo.execution.json", EXAMPLE]), st.data())
+def test_whatever_a_trace_holds_it_is_read_or_refused(file: Path, draw: st.DataObject) -> None:
+    """Some value of a recorded trace is replaced by another."""
+    trace = json.loads(file.read_bytes())
+    places = list(_places(trace))
+    for _ in range(draw.draw(st.integers(1, 4))):
+        holder, key = draw.draw(st.sampled_from(places))
+        holder[key] = draw.draw(_ODD)
+    try:
+        made = kineto.profile(json.dumps(trace).encode(), "job")
+    except FileFormatError:
+        return
+    assert decode(encode(made)) == made
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Everything that can be replaced in a JSON value, by what holds it."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from _places(value[key])

@@ -1,9 +1,4 @@
-"""PyTorch's traces: the profiler's (Kineto, Chrome trace events) and the execution trace, by `record_param_comms`.
-
-Both give each collective's name, number of elements in and out, element type and process group: the profiler as
-`args` of an event ("In msg nelems"), the execution trace as `attrs` of a node ("in_msg_nelems"). Field names are those
-of torch/csrc/profiler/util.h and torch/csrc/profiler/standalone/execution_trace_observer.cpp.
-"""
+"""PyTorch's traces: the profiler's (Kineto, Chrome trace events) and the execution trace, by their collectives."""
 
 import gzip
 import zlib
@@ -15,40 +10,21 @@ import msgspec
 
 from tensorwire import version
 from tensorwire.errors import FileFormatError
+from tensorwire.imports import collectives
+from tensorwire.imports.collectives import GLOO, OPERATOR, PARAM_COMMS, Group, Seen
 from tensorwire.profile import OUTSIDE, Capture, Message, Profile, Stream
 from tensorwire.units import Bytes
 
-_EVENT = "record_param_comms"
 _STEP = "ProfilerStep#"
-_FIELDS = {  # ours, the profiler's, the execution trace's
-    "collective": ("Collective name", "collective_name"),
-    "dtype": ("dtype", "dtype"),
-    "sent": ("In msg nelems", "in_msg_nelems"),
-    "group": ("Process Group Name", "pg_name"),
-    "size": ("Group size", "pg_size"),
-    "to": ("Dst Rank", ""),  # a global rank; an execution trace has none
-}
-# c10::ScalarType by its name, and the names that Python has for the same types.
-_WIDTHS = {
-    1: "byte char bool uint8 int8 qint8 quint8 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz",
-    2: "short half bfloat16 int16 uint16 float16",
-    4: "int float int32 uint32 float32 qint32 complexhalf",
-    8: "long double int64 uint64 float64 complexfloat complex64",
-    16: "complexdouble complex128",
-}
-_WIDTH = {name: width for width, names in _WIDTHS.items() for name in names.split()}
-_RECEIVES = ("recv", "irecv")
-_ALWAYS = (
-    "sizes are what the program handed to each collective; what its algorithm puts on the wire is not in a trace",
-    "a message is one buffer: that several tensors were joined or given as a list is not in a trace",
-)
+_ANNOTATION = "user_annotation"  # a device's copy has another category
+_FAR = 2**63 // 1000
+_GROUPS = "## process_group:init ##"
+_HANDED = "sizes are what the program handed to each collective; what its algorithm puts on the wire is not in a trace"
+_JOINED = "a message is one buffer: that several tensors were joined or given as a list is not in a trace"
+_TIMELESS = "an execution trace has no times: messages are in their order, all at 0"
+_LACKING = "record it with collectives on, and those of gloo with record_shapes=True"
 
-
-class _Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """One event, as it stands in the trace."""
-
-    at_ns: int
-    fields: dict[str, Any]
+_At = tuple[int, Seen]
 
 
 def profile(data: bytes, name: str, file: str = "the file") -> Profile:
@@ -57,23 +33,24 @@ def profile(data: bytes, name: str, file: str = "the file") -> Profile:
     Raises FileFormatError when it is neither kind of trace, or no collective with a size is in it.
     """
     trace = _decode(data, file)
+    notes = [_HANDED]
     if isinstance(trace.get("traceEvents"), list):
         events = [event for event in trace["traceEvents"] if isinstance(event, dict)]
-        seen, instrument = sorted(_of_events(events), key=lambda each: each.at_ns), "kineto"
+        shaped = bool(trace.get("record_shapes"))
+        seen, instrument = sorted(_of_events(events, _group_of(trace), shaped), key=lambda each: each[0]), "kineto"
         steps = sorted(_steps(events))
     elif isinstance(trace.get("nodes"), list):
-        seen, instrument, steps = list(_of_nodes(trace["nodes"])), "pytorch-execution-trace", []
+        nodes = [node for node in trace["nodes"] if isinstance(node, dict)]
+        seen, instrument, steps = list(_of_nodes(nodes)), "pytorch-execution-trace", []
+        notes.append(_TIMELESS)
     else:
         raise FileFormatError(f"{file} is not a PyTorch trace: it has neither traceEvents nor nodes")
-    begin = min([each.at_ns for each in seen] + [begin for begin, _ in steps], default=0)
+    begin = min([at for at, _ in seen] + [begin for begin, _ in steps], default=0)
     gathering = _Gathering(begin, steps, _rank_of(trace))
-    for each in seen:
-        gathering.take(each)
+    for at, each in seen:
+        gathering.take(at, each)
     if not gathering.messages:
-        raise FileFormatError(f"{file} has no {_EVENT} with an element count and type: record it with collectives on")
-    notes = list(_ALWAYS)
-    if instrument != "kineto":
-        notes.append("an execution trace has no times: messages are in their order, all at 0")
+        raise FileFormatError(f"{file} has no collective with a size: {_LACKING}")
     return gathering.profile(name, instrument, file, (*notes, *gathering.notes()))
 
 
@@ -89,26 +66,25 @@ class _Gathering:
         self._streams: dict[Stream, int] = {}
         self._payloads: dict[tuple[Bytes, ...], int] = {}
         self._left_out: Counter[str] = Counter()
+        self._joined = False
         self.messages: list[Message] = []
 
-    def take(self, seen: _Seen) -> None:
+    def take(self, at_ns: int, seen: Seen) -> None:
         """Adds a collective that carries bytes; counts the others as left out."""
-        fields = seen.fields
-        collective = str(fields.get("collective") or "")
-        width = _WIDTH.get(str(fields.get("dtype", "")).lower())
-        count = fields.get("sent")
-        if not collective or not isinstance(count, int) or count < 0:
-            self._left_out["without a name or an element count"] += 1
-        elif collective.lower().startswith(_RECEIVES):
-            self._left_out["of receiving, which the sender's trace has"] += 1
-        elif count == 0:
-            self._left_out["that carry nothing, such as waits and barriers"] += 1
-        elif width is None:
-            self._left_out[f"of the unknown type {fields.get('dtype')!r}"] += 1
-        else:
-            self._add(seen, collective, (Bytes(count * width),))
+        if seen.left_out:
+            self._left_out[seen.left_out] += 1
+            return
+        sender = self._role(self._rank)
+        stream = Stream(sender=sender, receiver=self._role(seen.peer), kind="collective", method=seen.collective)
+        since = at_ns - self._begin
+        place = self._streams.setdefault(stream, len(self._streams))
+        payload = self._payloads.setdefault(seen.sizes, len(self._payloads))
+        self.messages.append((since, place, payload, self._step(since)))
+        self._joined |= seen.joined
 
     def notes(self) -> Iterator[str]:
+        if self._joined:
+            yield _JOINED
         for reason, count in self._left_out.items():
             yield f"events {reason}: {count}, left out"
 
@@ -133,18 +109,6 @@ class _Gathering:
             steps=tuple(self._steps),
         )
 
-    def _add(self, seen: _Seen, collective: str, sizes: tuple[Bytes, ...]) -> None:
-        fields = seen.fields
-        to = fields.get("to")
-        group = f"group {fields.get('group') or '?'} of {fields.get('size') or '?'}"
-        peer = f"rank {to}" if isinstance(to, int) and to >= 0 else group
-        sender = self._role(self._rank)
-        stream = Stream(sender=sender, receiver=self._role(peer), kind="collective", method=collective)
-        at_ns = seen.at_ns - self._begin
-        place = self._streams.setdefault(stream, len(self._streams))
-        payload = self._payloads.setdefault(sizes, len(self._payloads))
-        self.messages.append((at_ns, place, payload, self._step(at_ns)))
-
     def _role(self, name: str) -> int:
         return self._roles.setdefault(name, len(self._roles))
 
@@ -168,28 +132,84 @@ def _rank_of(trace: Mapping[str, Any]) -> str:
     return f"rank {rank}" if isinstance(rank, int) else "rank"
 
 
-def _of_events(events: list[dict[str, Any]]) -> Iterator[_Seen]:
-    for event in events:
-        args, at = event.get("args"), event.get("ts")
-        if event.get("name") == _EVENT and isinstance(args, dict) and isinstance(at, int | float):
-            yield _Seen(at_ns=round(at * 1000), fields=_named(args, 0))
+def _group_of(trace: Mapping[str, Any]) -> Group:
+    """The process group of a collective that names none: known where the profiler saw no more than one."""
+    known = trace.get("distributedInfo")
+    groups = known.get("pg_config") if isinstance(known, dict) else None
+    return _only(groups, "pg_size")
 
 
-def _of_nodes(nodes: list[Any]) -> Iterator[_Seen]:
+def _group_among(nodes: list[dict[str, Any]]) -> Group:
+    """The same, for an execution trace."""
     for node in nodes:
-        if isinstance(node, dict) and node.get("name") == _EVENT and isinstance(node.get("attrs"), list):
-            attributes = {each.get("name"): each.get("value") for each in node["attrs"] if isinstance(each, dict)}
-            yield _Seen(at_ns=0, fields=_named(attributes, 1))
+        if node.get("name") == _GROUPS:
+            try:
+                (text,) = node["inputs"]["values"]
+                return _only(msgspec.json.decode(text), "group_size")
+            except (KeyError, TypeError, ValueError, msgspec.DecodeError):  # of another form: then it is not known
+                break
+    return Group()
 
 
-def _named(found: Mapping[Any, Any], kind: int) -> dict[str, Any]:
-    return {ours: found.get(names[kind]) for ours, names in _FIELDS.items()}
+def _only(groups: object, size: str) -> Group:
+    if isinstance(groups, list) and len(groups) == 1 and isinstance(groups[0], dict):
+        return Group(groups[0].get("pg_name"), groups[0].get(size))
+    return Group()
+
+
+def _of_events(events: list[dict[str, Any]], group: Group, shaped: bool) -> Iterator[_At]:
+    """`shaped`: shapes were recorded, so that an event without any has no tensor."""
+    none: list[Any] | None = [] if shaped else None
+    for event in events:
+        name, args, at_ns = str(event.get("name", "")), event.get("args"), _ns(event.get("ts"))
+        if not isinstance(args, dict) or at_ns is None:
+            continue
+        if name == PARAM_COMMS:
+            yield at_ns, collectives.of_event(args)
+        elif name.startswith(GLOO) and event.get("cat") == _ANNOTATION:
+            yield at_ns, collectives.of_gloo(name, args.get("Input Dims", none), args.get("Input type", none), group)
+
+
+def _of_nodes(nodes: list[dict[str, Any]]) -> Iterator[_At]:
+    """In the order in which they began, which is that of their numbers; they are listed as they ended."""
+    group, told = _group_among(nodes), _with_param_comms(nodes)
+    for node in sorted(nodes, key=_number):
+        name, inputs, attributes = str(node.get("name", "")), node.get("inputs"), node.get("attrs")
+        if name == PARAM_COMMS and isinstance(attributes, list):
+            named = {each.get("name"): each.get("value") for each in attributes if isinstance(each, dict)}
+            yield 0, collectives.of_node(named)
+        elif name.startswith(OPERATOR) and isinstance(inputs, dict) and _number(node) not in told:
+            yield 0, collectives.of_operator(name, inputs, group)
+
+
+def _with_param_comms(nodes: list[dict[str, Any]]) -> set[int]:
+    """The numbers of all nodes that a record_param_comms, which says more, lies within."""
+    parents = {_number(node): node.get("ctrl_deps") for node in nodes}
+    found: set[int] = set()
+    for node in nodes:
+        above = node.get("ctrl_deps") if node.get("name") == PARAM_COMMS else None
+        while isinstance(above, int) and above not in found:
+            found.add(above)
+            above = parents.get(above)
+    return found
+
+
+def _number(node: Mapping[str, Any]) -> int:
+    number = node.get("id")
+    return number if isinstance(number, int) else 0
 
 
 def _steps(events: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
-    """The profiler's own steps, once each: a device's copy of the mark has another category."""
+    """The profiler's own steps."""
     for event in events:
-        at, long = event.get("ts"), event.get("dur")
-        marked = str(event.get("name", "")).startswith(_STEP) and event.get("cat") == "user_annotation"
-        if marked and isinstance(at, int | float) and isinstance(long, int | float):
-            yield round(at * 1000), round((at + long) * 1000)
+        begin, long = _ns(event.get("ts")), _ns(event.get("dur"))
+        marked = str(event.get("name", "")).startswith(_STEP) and event.get("cat") == _ANNOTATION
+        if marked and begin is not None and long is not None and long >= 0:
+            yield begin, begin + long
+
+
+def _ns(microseconds: object) -> int | None:
+    """A time of the profiler; None for what is none, or is centuries away."""
+    if not isinstance(microseconds, int | float) or abs(microseconds) > _FAR:
+        return None
+    return round(microseconds * 1000)
