@@ -38,3 +38,37 @@ def profile(*vectors: Sequence[int], steps: Sequence[int] = (), name: str = "job
         ),
         steps=tuple((1000 * step, 1000 * step + 500) for step in range(max(of_message, default=OUTSIDE) + 1)),
     )
+
+
+Event = tuple[int, str, str, str, str, int]
+"""When, from which role to which, of which kind, by which method, and of how many bytes in one buffer."""
+
+
+def of_events(events: Sequence[Event]) -> Profile:
+    """A profile of these, without steps; each reply answers the first request of its method that has no answer."""
+    events = sorted(events)
+    roles = list(dict.fromkeys(role for _, sender, receiver, *_ in events for role in (sender, receiver)))
+    whole = [
+        Stream(sender=roles.index(sender), receiver=roles.index(receiver), kind=kind, method=method)  # type: ignore[arg-type]
+        for _, sender, receiver, kind, method, _ in events
+    ]
+    streams, payloads = list(dict.fromkeys(whole)), list(dict.fromkeys((Bytes(event[5]),) for event in events))
+    open_calls: dict[tuple[str, str, str], list[int]] = {}
+    exchanges = []
+    for place, (_, sender, receiver, kind, method, _) in enumerate(events):
+        if kind == "request":
+            open_calls.setdefault((sender, receiver, method), []).append(place)
+        elif kind == "reply" and (waiting := open_calls.get((receiver, sender, method))):
+            exchanges.append((waiting.pop(0), place))
+    return Profile(
+        name="job",
+        captured=CAPTURE,
+        roles=tuple(roles),
+        streams=tuple(streams),
+        payloads=tuple(payloads),
+        messages=tuple(
+            (event[0], streams.index(stream), payloads.index((Bytes(event[5]),)), OUTSIDE)
+            for event, stream in zip(events, whole, strict=True)
+        ),
+        exchanges=tuple(sorted(exchanges)),
+    )

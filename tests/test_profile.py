@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -12,10 +14,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
 
-from tensorwire import profile
+from tensorwire import library, profile
 from tensorwire.errors import FileFormatError, SpecError
-from tensorwire.profile import Profile, Stream, decode, encode
+from tensorwire.profile import Profile, Stream, SystemCalls, decode, encode
 from tensorwire.report import profile as report
+from tensorwire.report import shelf
+from tensorwire.report.picture import svg
+from tensorwire.report.summary import summary
 from tensorwire.report.tally import bins, by, category, whole
 from tests import profiles
 
@@ -23,7 +28,12 @@ SCHEMA = Path(__file__).parent.parent / "docs/profile.schema.json"
 MIB = 1 << 20
 
 JOB = profiles.profile((7,), (0, 1024), (MIB,), (), (MIB, 1023), (MIB,), steps=(-1, 0, 0, 0, 1, 1))
-SOME = {"a job": JOB, "without steps": profiles.profile((1, 2), (3,)), "nothing": profiles.profile()}
+CALLS = (SystemCalls(sender=0, receiver=1, calls=2, bytes=9, iovecs=((1, 1), (4, 2)), per_call=((1, 1), (2, 1))),)
+SOME = {
+    "a job": replace(JOB, warmup=1, exchanges=((0, 1), (3, 4)), system_calls=CALLS),
+    "without steps": profiles.profile((1, 2), (3,)),
+    "nothing": profiles.profile(),
+}
 
 vectors = st.lists(st.lists(st.integers(0, 2**40), max_size=4), max_size=20)
 
@@ -105,7 +115,19 @@ def test_a_file_that_was_cut_is_damaged(cut: int) -> None:
         ({"messages": [[5, 0, 0, -1], [4, 0, 0, -1]]}, "not in the order"),
         ({"roles": ["worker"]}, "no role 1"),
         ({"steps": [[2, 1], [3, 4]]}, "ends before it begins"),
-        ({"payloads": [[-1]] * 6}, "fewer than 0 bytes"),
+        ({"payloads": [[-1]] * 6}, "a buffer of -1 bytes cannot be"),
+        ({"payloads": [[2**70]] * 6}, "a buffer of 1180591620717411303424 bytes cannot be"),
+        ({"steps": [[0, 2**63], [3, 4]]}, "a time of 9223372036854775808 ns cannot be"),
+        ({"warmup": 2}, "2 of 2 steps are warm-up"),
+        ({"warmup": -1}, "-1 of 2 steps are warm-up"),
+        ({"steps": [], "messages": [], "warmup": 1}, "1 of 0 steps"),
+        ({"exchanges": [[0, 9]]}, "no message 9"),
+        ({"exchanges": [[0, 2]]}, "message 2 as its reply"),
+        ({"exchanges": [[1, 4]]}, "message 1 as its request"),
+        ({"exchanges": [[0, 1], [0, 4]]}, "message 0 is in several"),
+        ({"exchanges": [[0, 1], [3, 1]]}, "message 1 is in several"),
+        ({"exchanges": [[3, 1], [0, 4]]}, "order of their requests"),
+        ({"system_calls": [{"sender": 2, "calls": 1, "bytes": 1, "iovecs": [], "per_call": []}]}, "no role 2"),
     ],
 )
 def test_facts_that_contradict_each_other_are_damage(change: dict[str, Any], wrong: str) -> None:
@@ -121,6 +143,17 @@ def test_what_counts_is_what_was_sent_within_steps() -> None:
     assert [message[2] for message in JOB.steady] == [1, 2, 3, 4, 2]
     assert JOB.message_sizes() == {1024: 1, MIB: 2, 0: 1, MIB + 1023: 1}
     assert JOB.buffer_sizes() == {0: 1, 1024: 1, MIB: 3, 1023: 1}
+
+
+def test_warm_up_does_not_count() -> None:
+    assert [message[2] for message in replace(JOB, warmup=1).steady] == [4, 2]
+
+
+def test_a_part_has_the_exchanges_that_are_whole_in_it() -> None:
+    linked = replace(JOB, exchanges=((0, 1), (3, 4)), system_calls=CALLS)
+    assert profile.only(linked, "RecvTensor").exchanges == ((0, 1), (2, 3))
+    assert profile.only(linked, "request").exchanges == ()
+    assert profile.only(linked, "request").system_calls == ()
 
 
 def test_without_steps_everything_counts() -> None:
@@ -176,6 +209,113 @@ def test_the_table_shows_categories_streams_and_steps() -> None:
     text = shown(JOB, 120)
     for part in ("python by by hand, 2 processes", "1 MiB and more", "█", "RecvTensor", "reply", "step", "outside the"):
         assert part in text
+
+
+def test_totals_are_decimal_in_every_row_and_powers_of_two_only_bound_sizes() -> None:
+    text = shown(replace(JOB, system_calls=CALLS), 120)
+    cells = re.findall(r"  +(\S+ [KMGT]i?B)(?=  |\n)", text)
+    assert {"3.15 MB", "1.05 MB"} <= set(cells)
+    assert not [cell for cell in cells if "i" in cell]
+
+
+def test_the_table_shows_peers_payloads_and_system_calls() -> None:
+    text = shown(replace(JOB, warmup=1, system_calls=CALLS), 120)
+    for part in ("worker  ps", "1048576 + 1023", "1 step of warm-up", "another transport does it otherwise", "iovec"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (
+            JOB,
+            "Each of 2 steps moves 1.05 MB to 2.10 MB, in it 1 to 2 buffers of 1 MiB and more: in the middle one, "
+            "1.05 MB to others that were not watched, 1024 B to worker.",
+        ),
+        (
+            replace(JOB, warmup=1, roles=("worker 0", "ps 0")),
+            "The one step moves 2.10 MB, in it 2 buffers of 1 MiB and more: "
+            "1.05 MB to the worker, 1.05 MB to others that were not watched.",
+        ),
+        (
+            profiles.profile((7_000_000,), (2,), (), (7_000_000,), (3,), (), steps=(0, 0, 0, 1, 1, 1)),
+            "Each of 2 steps moves 7.00 MB, in it 1 buffer of 1 MiB and more: 7.00 MB to ps, 2 B to worker.",
+        ),
+        (
+            replace(SOME["without steps"], roles=("worker 0", "worker 1")),
+            "The whole job, without steps, moves 6 B, in it no buffers of 1 MiB and more: 6 B to the workers.",
+        ),
+        (SOME["nothing"], "No message was sent."),
+    ],
+    ids=range(5),
+)
+def test_the_summary_says_what_a_step_moves(made: Profile, sentence: str) -> None:
+    assert summary(made) == sentence
+
+
+def test_the_picture_is_well_formed_and_says_all_in_words() -> None:
+    root = ElementTree.fromstring(svg(replace(JOB, name="<a & b>")))
+    said = next(each.text for each in root if each.tag.endswith("desc"))
+    assert said is not None
+    assert "1 MiB to below 4 MiB: 3, 3.15 MB" in said
+    assert root.get("aria-labelledby") == "title text"
+    texts = [each.text for each in root.iter() if each.tag.endswith("}text")]
+    assert {"<a & b>", "1 KiB", "1 MiB", "256 KiB", "small: 33.3% of buffers, 0.0% of bytes"} <= set(texts)
+    widths = [float(each.get("height", 0)) for each in root.iter() if each.get("class") == "large"]
+    assert max(widths) > 100
+
+
+def test_what_a_name_holds_commands_no_terminal_and_breaks_no_picture() -> None:
+    made = replace(JOB, name="x\x1b[31m\ny", roles=("worker\x07", "ps"))
+    text = shown(made, 120)
+    assert "profile x\\x1b[31m\\x0ay" in text
+    assert "worker\\x07" in text
+    ElementTree.fromstring(svg(made))
+
+
+def test_the_picture_of_nothing_has_no_bars() -> None:
+    root = ElementTree.fromstring(svg(SOME["nothing"]))
+    assert [each for each in root.iter() if each.tag.endswith("}rect")] == []
+
+
+def test_a_shelf_tells_the_model_and_the_command() -> None:
+    command = ("tensorwire", "workload", "run", "tf-ps", "--model", "resnet 152")
+    made = replace(JOB, captured=replace(JOB.captured, command=command))
+    console = Console(width=120, file=io.StringIO(), record=True)
+    shelf.show([made, SOME["nothing"]], console)
+    text = console.export_text()
+    for part in ("tensorwire workload run tf-ps --model 'resnet 152'", "model", "Each of 2 steps", "not told"):
+        assert part in text
+    first, second = json.loads(shelf.as_json([made, SOME["nothing"]]))
+    assert (first["model"], first["step_bytes"], second["model"], second["step_bytes"]) == (
+        "resnet 152",
+        MIB + 1024,
+        "",
+        None,
+    )
+
+
+def test_profiles_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(library, "SHIPPED", tmp_path / "shipped")
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped/resnet152-tf-ps.profile.json").write_bytes(encode(JOB))
+    assert library.names() == ["resnet152-tf-ps"]
+    assert library.resolve("resnet152-tf-ps") == tmp_path / "shipped/resnet152-tf-ps.profile.json"
+    for file in ("absent.json", "there/resnet152-tf-ps", "./resnet152-tf-ps"):
+        assert library.resolve(file) == Path(file)
+    with pytest.raises(SpecError, match=r"unknown profile 'resnet15-tf-ps'; did you mean resnet152-tf-ps\?"):
+        library.resolve("resnet15-tf-ps")
+    (tmp_path / "mine").write_bytes(encode(JOB))
+    assert library.resolve("mine") == Path("mine")
+
+
+def test_every_profile_of_the_library_can_be_read_and_was_captured() -> None:
+    for name in library.names():
+        made = decode(library.file_of(name).read_bytes())
+        assert (made.name, made.captured.instrument) == (name, "wire")
+        assert made.captured.command
+        assert made.steps
 
 
 def test_the_table_fits_a_narrow_terminal() -> None:

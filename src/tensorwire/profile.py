@@ -1,8 +1,9 @@
 """A profile: the messages that a real job sent, as sizes, order, times and roles; never bytes, addresses or hosts."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,10 +20,17 @@ OUTSIDE = -1
 MEDIUM_FROM, LARGE_FROM = 1 << 10, 1 << 20
 """TensorFlow's boundaries: a buffer of exactly 1 MiB is large."""
 
-Kind = Literal["request", "reply", "raw", "collective"]
+_LIMIT = 2**63
+
+Kind = Literal["request", "reply", "message", "raw", "collective"]
+"""A message belongs to a framing without requests and replies, such as gloo's; raw is a single system call."""
+
 Sizes = tuple[Bytes, ...]
 Message = tuple[int, int, int, int]
 """When it was sent, in ns since the capture began; its stream; its payload; its step, or OUTSIDE."""
+
+Counts = tuple[tuple[int, int], ...]
+"""Values in rising order, each with how often it came."""
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +43,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     """When the capture began, ISO 8601 in UTC; empty when a trace did not tell."""
     duration_ns: int
     processes: int
+    """0 where that is not known."""
     tensorwire: str
     notes: tuple[str, ...] = ()
     """What was left out, and what the instrument could not see."""
@@ -47,6 +56,18 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     receiver: int = OUTSIDE
     kind: Kind
     method: str = ""
+
+
+class SystemCalls(msgspec.Struct, frozen=True, kw_only=True):
+    """How the steady bytes from one role to another, both by index, were handed to the kernel: that is the transport's
+    doing, and another transport does it otherwise. `iovecs` are sizes, `per_call` numbers of iovecs in a call."""
+
+    sender: int
+    receiver: int = OUTSIDE
+    calls: int
+    bytes: int
+    iovecs: Counts
+    per_call: Counts
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,25 +86,34 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...]
     steps: tuple[tuple[int, int], ...] = ()
     """When each began and ended, in ns since the capture began."""
+    warmup: int = 0
+    """So many first steps are not what the job does from then on."""
+    exchanges: tuple[tuple[int, int], ...] = ()
+    """The places of a request and of the reply that answered it in `messages`, in the order of the requests."""
+    system_calls: tuple[SystemCalls, ...] = ()
 
     def __post_init__(self) -> None:
-        _check("role", [stream.sender for stream in self.streams], len(self.roles))
-        _check("role", [stream.receiver for stream in self.streams], len(self.roles), OUTSIDE)
+        for group in (self.streams, self.system_calls):
+            _check("role", [each.sender for each in group], len(self.roles))
+            _check("role", [each.receiver for each in group], len(self.roles), OUTSIDE)
         _check("stream", [message[1] for message in self.messages], len(self.streams))
         _check("payload", [message[2] for message in self.messages], len(self.payloads))
         _check("step", [message[3] for message in self.messages], len(self.steps), OUTSIDE)
-        if min(chain.from_iterable(self.payloads), default=0) < 0:
-            raise ValueError("a buffer has fewer than 0 bytes")
+        _check_range("a buffer", "bytes", chain.from_iterable(self.payloads), 0)
+        times = (message[0] for message in self.messages)
+        _check_range("a time", "ns", chain(times, *self.steps, [self.captured.duration_ns]), 1 - _LIMIT)
         if any(before[0] > after[0] for before, after in pairwise(self.messages)):
             raise ValueError("the messages are not in the order of their times")
         if any(begin > end for begin, end in self.steps):
             raise ValueError("a step ends before it begins")
+        if not 0 <= self.warmup <= max(len(self.steps) - 1, 0):
+            raise ValueError(f"{self.warmup} of {len(self.steps)} steps are warm-up: none is left")
+        self._check_exchanges()
 
     @property
     def steady(self) -> tuple[Message, ...]:
-        """What the job sends while it trains: the messages of its steps, or all where no step was seen."""
-        inside = tuple(message for message in self.messages if message[3] != OUTSIDE)
-        return inside or self.messages
+        """What the job sends while it trains: the messages of its steps after the warm-up, or all without steps."""
+        return tuple(message for message in self.messages if message[3] >= self.warmup) if self.steps else self.messages
 
     def message_sizes(self) -> Counter[int]:
         """The bytes of each steady message, and how often they came."""
@@ -98,17 +128,35 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
                 found[size] += times
         return found
 
+    def _check_exchanges(self) -> None:
+        for kind, places in (("request", [a for a, _ in self.exchanges]), ("reply", [b for _, b in self.exchanges])):
+            _check("message", places, len(self.messages))
+            if wrong := [at for at in places if self.streams[self.messages[at][1]].kind != kind]:
+                raise ValueError(f"an exchange has message {wrong[0]} as its {kind}, which it is not")
+            if twice := [at for at, times in Counter(places).items() if times > 1]:
+                raise ValueError(f"message {twice[0]} is in several exchanges")
+        if any(before > after for (before, _), (after, _) in pairwise(self.exchanges)):
+            raise ValueError("the exchanges are not in the order of their requests")
+
 
 def only(profile: Profile, what: str) -> Profile:
     """The profile with no messages but those of one kind, or of one method by its path or its last word.
 
     Raises SpecError when there is no such stream.
     """
-    names = [{stream.kind, stream.method, _last_word(stream.method)} - {""} for stream in profile.streams]
+    names = [{stream.kind, stream.method, last_word(stream.method)} - {""} for stream in profile.streams]
     if not any(what in each for each in names):
         raise SpecError.unknown("kind or method", what, {word for each in names for word in each if "/" not in word})
-    messages = tuple(message for message in profile.messages if what in names[message[1]])
-    return msgspec.structs.replace(profile, name=f"{profile.name}/{_last_word(what)}", messages=messages)
+    kept = [place for place, message in enumerate(profile.messages) if what in names[message[1]]]
+    return with_messages(profile, kept, name=f"{profile.name}/{last_word(what)}", system_calls=())
+
+
+def with_messages(profile: Profile, kept: Sequence[int], **changes: Any) -> Profile:
+    """The profile with these of its messages alone, by their places, and the exchanges that are whole then."""
+    places = {old: new for new, old in enumerate(kept)}
+    whole = tuple((places[a], places[b]) for a, b in profile.exchanges if a in places and b in places)
+    messages = tuple(profile.messages[place] for place in kept)
+    return msgspec.structs.replace(profile, messages=messages, exchanges=whole, **changes)
 
 
 def encode(profile: Profile) -> bytes:
@@ -127,13 +175,20 @@ def schema() -> dict[str, object]:
     return formats.schema(Profile)
 
 
-def _last_word(path: str) -> str:
+def last_word(path: str) -> str:
     return path.rpartition("/")[2]
 
 
 def _check(what: str, numbers: list[int], count: int, least: int = 0) -> None:
     if wrong := [number for number in numbers if not least <= number < count]:
         raise ValueError(f"there is no {what} {wrong[0]}: the profile has {count}")
+
+
+def _check_range(what: str, unit: str, numbers: Iterable[int], least: int) -> None:
+    known = list(numbers)
+    if known and not (least <= min(known) and max(known) < _LIMIT):
+        wrong = next(number for number in known if not least <= number < _LIMIT)
+        raise ValueError(f"{what} of {wrong} {unit} cannot be: it is at least {least}, and below 2^63")
 
 
 def _lines(value: object) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tensorwire import library
 from tensorwire.profile import decode, encode
 from tensorwire.result import Result
 from tensorwire.result import decode as decode_result
@@ -78,6 +79,25 @@ def test_nothing_cannot_be_compared(run: Run, home: Path, job: Path) -> None:
 def test_what_is_no_profile_is_refused(run: Run, home: Path, verb: tuple[str, ...]) -> None:
     (home / "odd.json").write_text('{"format": "tensorwire.result", "version": 1}')
     run("profile", *verb, "odd.json").refused(2, "odd.json is not a tensorwire profile")
+
+
+def test_a_name_that_no_profile_has_is_refused(run: Run, home: Path) -> None:
+    for words in (("profile", "show"), ("profile", "diff", "absent"), ("run", "--payload")):
+        run(*words, "absent").refused(2, "unknown profile 'absent'", "known:")
+
+
+def test_the_library_is_listed(run: Run) -> None:
+    assert run("profile", "list").code == 0
+    told = json.loads(run("profile", "list", "--format", "json").stdout)
+    assert [each["name"] for each in told] == library.names()
+
+
+def test_a_picture_is_written_beside_the_table(run: Run, home: Path, job: Path) -> None:
+    done = run("profile", "show", "job.json", "--picture", "made/job.svg")
+    assert (done.code, done.stderr) == (0, "picture file: made/job.svg\n")
+    assert (home / "made/job.svg").read_text().startswith("<svg")
+    run("profile", "show", "job.json", "--picture", "job.png").refused(2, "job.png", "SVG")
+    run("profile", "show", "job.json", "--picture", ".svg/").refused(2, ".svg")
 
 
 def test_an_exact_replay_sends_the_messages_in_their_order(run: Run, home: Path, job: Path) -> None:

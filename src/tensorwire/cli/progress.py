@@ -8,7 +8,13 @@ from tensorwire.session import Progress
 from tensorwire.spec import Spec
 from tensorwire.units import format_duration, format_size
 
-_STAGES = {"prepare": "preparing", "check": "checking the bytes", "warm-up": "warming up", "ready": "starting"}
+_STAGES = {
+    "answer": "making the replies",
+    "prepare": "preparing",
+    "check": "checking the bytes",
+    "warm-up": "warming up",
+    "ready": "starting",
+}
 
 
 @contextlib.contextmanager

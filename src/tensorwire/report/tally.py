@@ -76,6 +76,13 @@ def bins(profile: Profile) -> tuple[Bin, ...]:
     )
 
 
+def binary(size: int) -> str:
+    """A power of 2 in binary units, without decimals."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+    power = max(size.bit_length() - 1, 0) // 10
+    return f"{size >> (10 * power)} {units[power]}"
+
+
 _Content = tuple[tuple[int, ...], tuple[int, ...]]
 
 
