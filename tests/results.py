@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+import msgspec
+
 from tensorwire.histogram import Histogram
+from tensorwire.payload import Custom
 from tensorwire.result import (
     Calling,
     Environment,
@@ -22,7 +25,7 @@ from tensorwire.result import (
     Wire,
 )
 from tensorwire.spec import Spec
-from tensorwire.units import Nanoseconds
+from tensorwire.units import Bytes, Nanoseconds
 
 SECOND = Nanoseconds(1_000_000_000)
 NO_SERIALIZATION = Serialization(serialize_ns=0, deserialize_ns=0)
@@ -172,3 +175,20 @@ def workers(*rates: int, reply: str = "acknowledge", size: int = 1000) -> Result
     )
     spec = Spec(benchmark="ps-throughput", duration_ns=SECOND)
     return result(repetition(*measurements), spec=spec, traffic=traffic)
+
+
+def repeated(*latencies_ns: int, spec: Spec | None = None, size: int = 32, calls: int = 10) -> Result:
+    """A point-to-point result: a repetition for each latency, which all its calls have; CPU time is always alike."""
+    spec = spec or Spec(payload=Custom(buffers=(Bytes(size),)), duration_ns=SECOND)
+    runs = [repetition(*p2p_run([latency] * calls, size)) for latency in latencies_ns]
+    return result(*runs, spec=spec)
+
+
+def failing(*messages: str | None, latency_ns: int = 100_000) -> Result:
+    """The same, where a repetition with a message failed."""
+    measured = repeated(*(latency_ns for _ in messages))
+    runs = [
+        repetition(failures=(failure(message=message),)) if message else run
+        for message, run in zip(messages, measured.repetitions, strict=True)
+    ]
+    return msgspec.structs.replace(measured, repetitions=tuple(runs))

@@ -13,6 +13,7 @@ from rich.console import Console
 from tensorwire import channels, environment, preflight, registry
 from tensorwire.doctor import Check, checks, render, verdict
 from tensorwire.errors import SpecError
+from tensorwire.launchers import emulated
 from tensorwire.payload import Custom
 from tensorwire.result import Environment
 from tensorwire.spec import Closed, Placement, Spec
@@ -36,6 +37,10 @@ ENTRIES = {
     "benchmark": {
         "p2p-latency": "tensorwire.benchmarks.p2p:latency",
         "fully-connected": "tensorwire.benchmarks.fully_connected:benchmark",
+    },
+    "launcher": {
+        "emulated": "tensorwire.launchers.emulated:launcher",
+        "local": "tensorwire.launchers.local:launcher",
     },
 }
 SPEC = Spec(channel="tcp", port=0)
@@ -75,7 +80,7 @@ def look(name: str, spec: Spec = SPEC) -> Check:
 
 def test_all_areas_are_looked_at_in_order() -> None:
     areas = list(dict.fromkeys(check.area for check in checks(SPEC)))
-    assert areas == ["channels", "limits", "host", "ports", "memory"]
+    assert areas == ["channels", "launchers", "limits", "host", "ports", "memory"]
 
 
 def test_every_finding_that_is_not_well_says_what_to_do() -> None:
@@ -104,6 +109,24 @@ def test_a_channel_whose_module_does_not_load_is_missing_alone(name: str, what: 
     assert not check.needed
 
 
+def test_a_launcher_that_this_process_may_not_use_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulated, "_lacking", lambda _: ["CAP_SYS_ADMIN"])
+    check = look("emulated")
+    assert (check.state, check.needed) == ("missing", False)
+    assert "lacks CAP_SYS_ADMIN" in check.finding
+    assert "as root" in check.remedy
+    assert look("emulated", msgspec.structs.replace(SPEC, launcher="emulated")).needed
+    assert look("local").state == "ok"
+
+
+def test_hosts_with_addresses_of_their_own_need_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulated, "_lacking", lambda _: [])
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = msgspec.structs.replace(SPEC, launcher="emulated", port=other.getsockname()[1])
+        assert look("hosts", taken).state == "ok"
+    assert look("hosts", msgspec.structs.replace(SPEC, launcher="emulated", host="unix")).state == "missing"
+
+
 def test_the_verdict_is_about_what_the_request_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert verdict(checks(SPEC)) == 3
     monkeypatch.setattr(channels, "installed", lambda program: f"/bin/{program}")
@@ -123,7 +146,7 @@ def test_a_request_for_what_does_not_exist_is_refused(wrong: dict[str, str]) -> 
 
 def test_without_a_request_the_default_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     grpc = EntryPoint("grpc", "tensorwire.channels.grpc:channel", "tensorwire.channels")
-    found = {"channel": {"grpc": grpc}, "benchmark": registry._found("benchmark")}
+    found = {"channel": {"grpc": grpc}, **{kind: registry._found(kind) for kind in ("benchmark", "launcher")}}
     monkeypatch.setattr(registry, "_found", lambda kind: found[kind])
     monkeypatch.setattr(preflight, "port_is_free", lambda _, port: port != 50001)
     assert checks()[0].needed

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from msgspec import json
 
-from tensorwire import launch, plan, registry
+from tensorwire import launch, plan
 from tensorwire.benchmarks import Pattern, Role
 from tensorwire.errors import AddressInUse, ChannelError, LaunchError, RankFailed
 from tensorwire.launch import Launch, Stage, Told
 from tensorwire.launchers import Command
+from tensorwire.launchers.local import ThisHost
 from tensorwire.result import Failure
 from tensorwire.spec import Spec
 from tensorwire.units import Nanoseconds
@@ -22,7 +23,7 @@ PATIENT_NS = 30_000_000_000
 
 # The rank's end of the rendezvous; its last line is the script that a test gives it.
 RANK = """
-import json, os, signal, socket, struct, sys
+import hmac, json, os, signal, socket, struct, sys
 plan, rank = json.load(open(sys.argv[-2])), int(sys.argv[-1])
 host, port = plan["rendezvous"].rsplit(":", 1)
 
@@ -30,7 +31,13 @@ def join():
     global meeting, answers
     meeting = socket.create_connection((host, int(port)))
     answers = meeting.makefile("rb")
-    frame(json.dumps({"rank": rank, "token": os.environ["TENSORWIRE_TOKEN"]}).encode())
+    challenge = hear()[1:]
+    proof = hmac.new(os.environ["TENSORWIRE_TOKEN"].encode(), challenge + b"%d" % rank, "sha256").hexdigest()
+    frame(json.dumps({"rank": rank, "proof": proof}).encode())
+    hear()
+
+def hear():
+    return answers.read(struct.unpack("<I", answers.read(4))[0])
 
 def frame(body):
     meeting.sendall(struct.pack("<I", len(body)) + body)
@@ -43,7 +50,7 @@ def fail(message):
 
 def gather():
     frame(b"G")
-    answers.read(struct.unpack("<I", answers.read(4))[0])
+    hear()
 
 exec(sys.argv[1])
 """
@@ -58,9 +65,9 @@ def begin(directory: Path, *scripts: str, join_timeout_ns: int = PATIENT_NS) -> 
 
     def make_plan(address: str) -> plan.Plan:
         spec = Spec(warmup_ns=Nanoseconds(0), duration_ns=Nanoseconds(1_000_000), timeout_ns=Nanoseconds(1_000_000))
-        return plan.make(spec, PATTERN, {}, (0,), plan.Site(rendezvous=address, host="127.0.0.1", cores=(0,)))
+        return plan.make(spec, PATTERN, {}, (0,), plan.Site(rendezvous=address, hosts=("127.0.0.1",) * 2, cores=(0,)))
 
-    return Launch(commands, make_plan, join_timeout_ns).run(registry.launcher("local"), directory)
+    return Launch(commands, make_plan, join_timeout_ns).run(ThisHost(PATTERN.size), directory)
 
 
 def hear(directory: Path, *scripts: str, join_timeout_ns: int = PATIENT_NS) -> list[Told]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tensorwire.launchers import Command
-from tensorwire.launchers.local import launcher
+from tensorwire.launchers.local import LocalJob, started
 
 
 def shell(rank: int, script: str) -> Command:
@@ -19,7 +19,7 @@ def shell(rank: int, script: str) -> Command:
 
 def ended_of(directory: Path, script: str) -> str:
     """What a rank said on stderr until it ended."""
-    with launcher.start([shell(0, script)], directory) as job:
+    with started(LocalJob(directory), [shell(0, script)]) as job:
         deadline = time.monotonic() + 20
         while not (exits := job.exits()):
             assert time.monotonic() < deadline
@@ -59,7 +59,7 @@ def test_a_signal_that_comes_while_ranks_start_leaves_none(tmp_path: Path) -> No
 
 def interrupted(commands: list[Command], directory: Path) -> None:
     """Waits for the signal, if it has not come while the ranks were started."""
-    with launcher.start(commands, directory):
+    with started(LocalJob(directory), commands):
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             time.sleep(0.005)
@@ -70,11 +70,11 @@ def test_ranks_can_be_started_from_any_thread(tmp_path: Path) -> None:
 import threading
 from pathlib import Path
 from tensorwire.launchers import Command
-from tensorwire.launchers.local import launcher
+from tensorwire.launchers.local import LocalJob, started
 
 def run():
     command = Command(rank=0, role="ps", argv=("/bin/sh", "-c", "exit 0"), environment={{}})
-    with launcher.start([command], Path({str(tmp_path)!r})) as job:
+    with started(LocalJob(Path({str(tmp_path)!r})), [command]) as job:
         while not (exits := job.exits()):
             pass
     print(exits[0].status)

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import pytest
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 
 from tensorwire import metrics, registry
 from tensorwire.errors import SpecError
-from tensorwire.result import Measurement, RankFacts, Result, Serialization
+from tensorwire.recorded import Steps
+from tensorwire.result import Measurement, PeerCount, RankFacts, Result, Serialization, Traffic
 from tensorwire.sample import Sample, samples
-from tensorwire.spec import Constant, Poisson, Spec
+from tensorwire.spec import Closed, Constant, Load, Poisson, Recorded, Spec
 from tensorwire.stats import median_interval
+from tensorwire.step_replay import step
 from tests import results
+from tests.jobs import parameter_servers
 from tests.results import SECOND
 
 DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -278,3 +282,63 @@ def test_a_repetition_that_failed_or_is_incomplete_has_no_value() -> None:
 def test_without_any_value_there_is_no_estimate() -> None:
     result = results.result(results.repetition(failures=(results.failure(),)))
     assert metrics.estimate(metrics.rtt_max, samples(result, 0)) is None
+
+
+def stepped(*workers: list[int], load: Load | None = None) -> Sample:
+    """Workers whose steps took so long each, without pauses: three calls to one server in each, 100 B there and 300 B
+    back in all; in the job a step took 90 us."""
+    measurements = [results.measurement(0, results.serving(3 * sum(map(len, workers))))]
+    for rank, durations in enumerate(workers, start=1):
+        seen = results.calling(durations, size=100)
+        peers = (PeerCount(rank=0, calls=3 * len(durations), latency_ns=1),)
+        seen = msgspec.structs.replace(seen, peers=peers, received=300 * len(durations))
+        measurements.append(results.measurement(rank, seen, used=results.usage(user_ns=6000)))
+    scheme = step(parameter_servers(chief=False)).scheme
+    spec = Spec(benchmark="ps-throughput", payload=scheme, load=load or Closed(), duration_ns=SECOND)
+    traffic = Traffic(
+        roles=("ps", *["worker"] * len(workers)),
+        calls=((), *[(0,)] * len(workers)),
+        reply="acknowledge",
+        outstanding=16,
+    )
+    return only(results.result(results.repetition(*measurements), spec=spec, traffic=traffic))
+
+
+@pytest.mark.parametrize("load", [Closed(), Recorded(pace=2)], ids=repr)
+def test_steps_are_set_beside_those_of_the_job(load: Load) -> None:
+    sample = stepped([9_000] * 10, [18_000] * 5, load=load)
+    assert value("steps", sample) == pytest.approx(10 / 90e-6 + 5 / 90e-6)
+    assert value("step_p50", sample) == pytest.approx(9, rel=0.01)
+    assert value("step_p99", sample) == pytest.approx(18, rel=0.01)
+    assert value("step_mean", sample) == pytest.approx(12)
+    assert value("recorded_step", sample) == 90
+    steps = sample.spec.payload
+    assert isinstance(steps, Steps)
+    assert value("recorded_step_bytes", sample) == median(each.bytes for each in steps.steps) / 1e6
+    assert value("network_share", sample) == pytest.approx(10, rel=0.01)
+
+
+def test_numbers_per_call_stay_those_of_calls_where_steps_are_replayed() -> None:
+    sample = stepped([9_000] * 10, [18_000] * 5)
+    assert sample.calls == 45
+    assert value("rpcs", sample) == pytest.approx(45 / 90e-6)
+    assert value("bandwidth", sample) == pytest.approx(1500 / 90e-6 / 1e6)
+    assert value("bandwidth_back", sample) == pytest.approx(4500 / 90e-6 / 1e6)
+    assert sample.moved == 1500 + 4500
+    assert value("cpu_per_call", sample) == pytest.approx(12 / 45)
+    for name in ("rtt_p50", "rtt_mean", "one_way_mean", "offered", "missed", "variation", "stalls", "communication"):
+        assert metrics.get(name).value(sample) is None
+
+
+def test_a_run_that_is_no_replay_of_steps_has_no_numbers_of_steps() -> None:
+    sample = p2p([1000, 2000])
+    for name in ("steps", "step_p50", "step_p99", "step_mean", "recorded_step", "recorded_step_bytes", "network_share"):
+        assert metrics.get(name).value(sample) is None
+
+
+def test_what_came_back_is_counted_where_it_was_told_and_echoes_of_old_files_as_much_as_was_sent() -> None:
+    sample = p2p([1000] * 4, size=50)
+    assert sample.reply == "echo"
+    assert sample.moved == 2 * 4 * 50
+    assert value("bandwidth_back", sample) == value("bandwidth", sample)
+    assert metrics.get("bandwidth_back").value(only(results.workers(10))) is None

@@ -18,12 +18,12 @@ from tensorwire.payload import (
     Custom,
     Payload,
     Random,
-    Scheme,
     Skew,
     Uniform,
     apportion,
     spread,
 )
+from tensorwire.spec import Scheme
 from tensorwire.units import Bytes, read
 
 L, M, S = Bytes(1_000_000), Bytes(10_000), Bytes(10)

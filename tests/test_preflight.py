@@ -14,6 +14,8 @@ from tensorwire.benchmarks import Pattern, Role
 from tensorwire.channels import Native
 from tensorwire.environment import Files
 from tensorwire.errors import AddressInUse, LaunchError, SpecError
+from tensorwire.launchers.emulated import launcher as emulated
+from tensorwire.launchers.local import launcher as local
 from tensorwire.payload import Custom, Random
 from tensorwire.preflight import available_memory, demand, needed_memory, port_is_free, resolve
 from tensorwire.spec import Closed, Placement, Spec
@@ -47,13 +49,20 @@ def taken() -> Iterator[int]:
 
 
 def test_what_works_is_let_through() -> None:
-    preflight.preflight(Spec(port=0), PAIR, PLAIN)
-    preflight.preflight(Spec(port=0, mode="serialized"), PAIR, SERIALIZING)
+    preflight.preflight(Spec(port=0), PAIR, PLAIN, local)
+    preflight.preflight(Spec(port=0, mode="serialized"), PAIR, SERIALIZING, local)
+
+
+def test_hosts_with_addresses_of_their_own_need_none_and_take_none() -> None:
+    preflight.preflight(Spec(), PAIR, PLAIN, emulated)
+    for host in ("127.0.0.1", "unix"):
+        with pytest.raises(SpecError, match=f"host is '{host}', but must be left out: hosts of launcher emulated"):
+            preflight.preflight(Spec(host=host), PAIR, PLAIN, emulated)
 
 
 def test_serialized_is_refused_where_bytes_move_as_they_are() -> None:
     with pytest.raises(SpecError, match=r"channel plain .* no serialized mode; use --mode non-serialized"):
-        preflight.preflight(Spec(port=0, mode="serialized"), PAIR, PLAIN)
+        preflight.preflight(Spec(port=0, mode="serialized"), PAIR, PLAIN, local)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.2"])
@@ -177,7 +186,7 @@ def test_more_memory_than_there_is_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_terabytes_are_more_than_this_machine_has() -> None:
     enormous = Spec(port=0, payload=Custom(buffers=(Bytes(2**31),) * 4096))
     with pytest.raises(SpecError, match="of memory for these payloads"):
-        preflight.preflight(enormous, PAIR, PLAIN)
+        preflight.preflight(enormous, PAIR, PLAIN, local)
 
 
 def payload_memory(spec: Spec, pattern: Pattern) -> int:

@@ -9,11 +9,12 @@ import pytest
 from tensorwire import registry
 from tensorwire.errors import SpecError
 
-KINDS = ("channel", "benchmark", "launcher")
+KINDS = ("channel", "benchmark", "launcher", "workload")
 OURS = {
     "channel": ["grpc", "grpc-python", "null", "tcp"],
     "benchmark": ["fully-connected", "p2p-bandwidth", "p2p-latency", "ps-throughput"],
     "launcher": ["local"],
+    "workload": ["tf-ps", "tf-ring", "tf2-ps"],
 }
 
 
@@ -67,4 +68,4 @@ def test_a_plug_in_of_another_package_is_found(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     ).stdout
-    assert said == "['elsewhere', 'local'] on the moon\n"
+    assert said == "['elsewhere', 'emulated', 'local'] on the moon\n"

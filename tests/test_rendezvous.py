@@ -4,21 +4,31 @@ import contextlib
 import json
 import socket
 import struct
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tensorwire import rendezvous
-from tensorwire.rendezvous import Event, HandedIn, Joined, Left, Meeting
+from tensorwire.errors import LaunchError
+from tensorwire.rendezvous import Event, HandedIn, Joined, Left, Meeting, proof
 
 
 class Guest:
     """The other end, as a rank would be it."""
 
     def __init__(self, meeting: Meeting) -> None:
-        host, _, port = meeting.address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=20)
+        kind, _, place = meeting.address.rpartition(":")
+        if kind == "unix":
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.settimeout(20)
+            self._socket.connect(place)
+        else:
+            self._socket = socket.create_connection((kind, int(place)), timeout=20)
         self._stream = self._socket.makefile("rb")
+        assert meeting.pump(20) == []
+        self.challenge = self.answer().removeprefix(b"C")
 
     def say(self, raw: bytes) -> "Guest":
         with contextlib.suppress(ConnectionError):
@@ -28,8 +38,11 @@ class Guest:
     def frame(self, body: bytes) -> "Guest":
         return self.say(struct.pack("<I", len(body)) + body)
 
-    def hello(self, rank: object, token: object) -> "Guest":
-        return self.frame(json.dumps({"rank": rank, "token": token}).encode())
+    def hello(self, rank: int, token: str) -> "Guest":
+        return self.claim(rank, proof(token, self.challenge, rank))
+
+    def claim(self, rank: object, proven: object) -> "Guest":
+        return self.frame(json.dumps({"rank": rank, "proof": proven}).encode())
 
     def heard(self) -> list[bytes]:
         """The blobs of one round of gathering."""
@@ -46,9 +59,13 @@ class Guest:
         (length,) = struct.unpack("<I", self._stream.read(4))
         return self._stream.read(length)
 
+    def was_let_in(self) -> bool:
+        return self.answer() == b"W"
+
     def was_turned_away(self) -> bool:
+        """The connection ends, with a reason or without."""
         try:
-            return self._stream.read(1) == b""
+            return self._stream.read()[4:5] in (b"", b"X")
         except ConnectionError:
             return True
 
@@ -57,10 +74,12 @@ class Guest:
         self._socket.close()
 
 
-@pytest.fixture
-def meeting() -> Iterator[Meeting]:
-    with Meeting(2) as held:
-        yield held
+@pytest.fixture(params=["127.0.0.1", "unix"])
+def meeting(request: pytest.FixtureRequest) -> Iterator[Meeting]:
+    with tempfile.TemporaryDirectory() as directory:
+        where = f"unix:{directory}/meeting.sock" if request.param == "unix" else request.param
+        with Meeting(2, where) as held:
+            yield held
 
 
 @pytest.fixture
@@ -94,11 +113,14 @@ def quiet(meeting: Meeting) -> list[Event]:
 
 
 def both(meeting: Meeting, guest: type[Guest]) -> tuple[Guest, Guest]:
-    ranks = guest().hello(0, meeting.token), guest().hello(1, meeting.token)
+    ranks = guest(), guest()
+    for rank, each in enumerate(ranks):
+        each.hello(rank, meeting.token)
     seen: list[Event] = []
     while len(seen) < 2:
         seen += meeting.pump(20)
     assert sorted(each.rank for each in seen) == [0, 1]
+    assert all(each.was_let_in() for each in ranks)
     return ranks
 
 
@@ -169,12 +191,15 @@ STRANGERS = {
     "another JSON": lambda guest, meeting: guest.frame(b"[1, 2]"),
     "a wrong token": lambda guest, meeting: guest.hello(0, "0" * 32),
     "an empty token": lambda guest, meeting: guest.hello(0, ""),
-    "a token that is not ASCII": lambda guest, meeting: guest.hello(0, "é" * 32),
-    "a token that cannot be encoded": lambda guest, meeting: guest.frame(b'{"rank": 0, "token": "\\ud800"}'),
-    "a token that is a number": lambda guest, meeting: guest.hello(0, 7),
+    "the token itself": lambda guest, meeting: guest.claim(0, meeting.token),
+    "the proof of another challenge": lambda guest, meeting: guest.claim(0, proof(meeting.token, b"another", 0)),
+    "the proof of another rank": lambda guest, meeting: guest.claim(0, proof(meeting.token, guest.challenge, 1)),
+    "a proof that is not ASCII": lambda guest, meeting: guest.claim(0, "é" * 32),
+    "a proof that cannot be encoded": lambda guest, meeting: guest.frame(b'{"rank": 0, "proof": "\\ud800"}'),
+    "a proof that is a number": lambda guest, meeting: guest.claim(0, 7),
     "a rank that is not expected": lambda guest, meeting: guest.hello(2, meeting.token),
     "a negative rank": lambda guest, meeting: guest.hello(-1, meeting.token),
-    "no rank": lambda guest, meeting: guest.frame(json.dumps({"token": meeting.token}).encode()),
+    "no rank": lambda guest, meeting: guest.frame(b'{"proof": "00"}'),
 }
 
 
@@ -237,8 +262,39 @@ def test_a_meeting_of_one_needs_no_others() -> None:
     with Meeting(1) as meeting:
         alone = Guest(meeting).hello(0, meeting.token).frame(b"Gme")
         quiet(meeting)
+        assert alone.was_let_in()
         assert alone.heard() == [b"me"]
         alone.leave()
+
+
+def test_who_overheard_a_rank_cannot_say_the_same_again(meeting: Meeting, guest: type[Guest]) -> None:
+    rank, eavesdropper = guest(), guest()
+    assert rank.challenge != eavesdropper.challenge
+    eavesdropper.claim(0, proof(meeting.token, rank.challenge, 0))
+    assert quiet(meeting) == []
+    assert eavesdropper.was_turned_away()
+    rank.hello(0, meeting.token)
+    assert until(meeting, Joined(0)) == [Joined(0)]
+
+
+def test_of_many_strangers_those_go_that_came_first(
+    meeting: Meeting, guest: type[Guest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendezvous, "_MOST_STRANGERS", 1)
+    strangers = [guest() for _ in range(5)]
+    assert [each.was_turned_away() for each in strangers[:2]] == [True, True]
+    both_here = strangers[3:]
+    for rank, each in enumerate(both_here):
+        each.hello(rank, meeting.token)
+    assert until(meeting, Joined(1)) == [Joined(0), Joined(1)]
+
+
+def test_where_the_driver_cannot_listen_it_says_so(tmp_path: Path) -> None:
+    long = f"unix:{tmp_path}/{'x' * 108}"
+    with pytest.raises(LaunchError, match=r"cannot listen at unix:.*; set TMPDIR to a directory with a shorter name"):
+        Meeting(1, long)
+    with pytest.raises(LaunchError, match=r"cannot listen at 192\.0\.2\.1"):
+        Meeting(1, "192.0.2.1")
 
 
 def test_tokens_are_not_given_twice() -> None:

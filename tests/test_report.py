@@ -24,7 +24,7 @@ from tensorwire.report.detail import sparkline
 from tensorwire.report.heading import cores, heading
 from tensorwire.report.osu import osu
 from tensorwire.report.table import table
-from tensorwire.result import Result, Traffic
+from tensorwire.result import HostFacts, Network, Result, Traffic
 from tensorwire.spec import Placement, Poisson, Repeat, Spec
 from tensorwire.units import Bytes
 from tests import results
@@ -150,6 +150,32 @@ def test_the_heading_tells_of_other_requests_too() -> None:
     assert "when a call was due" in " ".join(printed(result))
 
 
+def test_hosts_are_told_with_their_ranks_and_their_network() -> None:
+    def host(number: int, *ranks: int, **rates: int) -> HostFacts:
+        address = f"10.203.0.{number + 1}"
+        return HostFacts(name=f"host-{number}", address=address, ranks=ranks, interface="eth0", mtu=9000, **rates)
+
+    def told(*hosts: HostFacts) -> str:
+        made = results.workers(10, 10, 10)
+        network = Network(hosts=hosts, up_ns=123_400_000)
+        run = msgspec.structs.replace(made.repetitions[0], network=network)
+        spec = msgspec.structs.replace(made.spec, launcher="emulated")
+        found = msgspec.structs.replace(made, repetitions=(run,), spec=spec)
+        return dict(heading(found, rows(found)))["hosts"]
+
+    assert "hosts" not in dict(heading(results.workers(10), rows(results.workers(10))))
+    ten = {"send_bits_per_s": 10**10, "receive_bits_per_s": 10**10, "burst_bytes": 250_000}
+    assert told(host(0, 0, 3, **ten), host(1, 1, **ten), host(2, 2, **ten)) == (
+        "emulated, 10 Gbit/s each way, 250 KB at once, with MTU 9000; "
+        "host-0: ps, worker; host-1 to host-2: worker each; up in 123 ms"
+    )
+    odd = told(host(0, 0), host(1, 1, 2, 3, send_bits_per_s=2_500_000_000), host(2))
+    assert odd == (
+        "emulated, 2.5 Gbit/s out and unlimited in with MTU 9000, unlimited each way with MTU 9000; host-0: ps; "
+        "host-1: 3 x worker; host-2: no rank; up in 123 ms"
+    )
+
+
 def test_ranks_that_share_cores_are_said_to() -> None:
     result = results.workers(10, 10, 10)
     assert "4 ranks on cores 0-1, which they share" in dict(heading(result, rows(result)))["placement"]
@@ -241,7 +267,10 @@ def test_missed_calls_make_the_percentiles_a_lower_bound() -> None:
     assert "a lower bound." not in " ".join(printed(sweep()))
 
 
-@pytest.mark.parametrize(("transport", "told"), [("tcp", True), ("tls", True), ("unix", False), ("none", False)])
+@pytest.mark.parametrize(
+    ("transport", "told"),
+    [("tcp", True), ("tls", True), ("unix", False), ("none", False), ("shm (cma, posix)", False), ("rc_mlx5", False)],
+)
 def test_congestion_control_is_told_where_there_is_tcp(transport: str, told: bool) -> None:
     run = results.repetition(*results.p2p_run([1000] * 9))
     settings = {"transport": transport, "tcp_congestion": "cubic"}
@@ -381,7 +410,9 @@ def test_osu_keeps_failed_sizes_as_comments() -> None:
 
 
 def test_osu_has_no_form_for_several_callers() -> None:
-    with pytest.raises(SpecError, match="2 ranks call in this result; only p2p-latency and p2p-bandwidth"):
+    with pytest.raises(
+        SpecError, match="2 ranks call in this result; p2p-latency, p2p-bandwidth and collectives alone"
+    ):
         osu(results.workers(10, 20))
 
 

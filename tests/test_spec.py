@@ -5,14 +5,16 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct, json
+from msgspec import Struct, json, to_builtins
 from msgspec.structs import replace
 
-from tensorwire import spec
+from tensorwire import replay, spec
 from tensorwire.errors import SpecError
 from tensorwire.payload import Custom, Random, Skew, Uniform
-from tensorwire.spec import Closed, Constant, Placement, Poisson, Repeat, Spec, parse, parse_toml, sweep
+from tensorwire.spec import Closed, Constant, Placement, Poisson, Recorded, Repeat, Spec, parse, parse_toml, sweep
+from tensorwire.step_replay import step
 from tensorwire.units import Bytes, Nanoseconds
+from tests.jobs import parameter_servers
 
 SECOND = 1_000_000_000
 
@@ -187,3 +189,44 @@ def test_an_option_that_is_wrong_is_named_with_its_owner(words: dict[str, object
 )
 def test_a_spec_in_a_file_is_the_same_spec(wanted: Spec) -> None:
     assert json.decode(json.encode(wanted), type=Spec) == wanted
+
+
+REPLAY = to_builtins(replay.exact(parameter_servers()).scheme)
+STEPS = to_builtins(step(parameter_servers()).scheme)
+BY_STEP = {"benchmark": "ps-throughput", "payload": STEPS}
+
+
+@pytest.mark.parametrize("pace", [0.1, 1, 10, "2"])
+def test_recorded_arrivals_go_with_the_times_of_a_profile(pace: object) -> None:
+    load = {"kind": "recorded", "pace": pace}
+    assert spec.parse({"payload": REPLAY, "load": load}).load == Recorded(pace=float(str(pace)))
+    assert spec.parse({**BY_STEP, "load": load}).load == Recorded(pace=float(str(pace)))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"load": {"kind": "recorded"}}, "recorded arrivals need the times of a profile"),
+        ({"load": {"kind": "recorded"}, "sizes": [1]}, "recorded arrivals need the times of a profile"),
+        ({"load": {"kind": "recorded"}, "payload": {**REPLAY, "times": []}}, "profile job does not tell when"),
+        ({"load": {"kind": "recorded"}, "payload": REPLAY, "threads": 2}, "threads is 2"),
+        ({"load": {"kind": "recorded", "pace": 0.09}, "payload": REPLAY}, r"pace is 0.09.*2 is twice as fast"),
+        ({"load": {"kind": "recorded", "pace": 10.1}, "payload": REPLAY}, "pace is 10.1"),
+        ({"load": {"kind": "recorded", "pace": float("nan")}, "payload": REPLAY}, "pace is nan"),
+        ({"load": {"kind": "closed", "pace": 2}, "payload": REPLAY}, "pace .*recorded"),
+        ({"payload": STEPS}, "benchmark is 'p2p-latency', but must be ps-throughput"),
+        ({**BY_STEP, "load": {"kind": "poisson", "rate": 1}}, "closed or recorded"),
+        ({**BY_STEP, "threads": 2}, "a thread is a worker"),
+        ({**BY_STEP, "pattern": {"reply": "echo"}}, "replies are as recorded"),
+    ],
+    ids=str,
+)
+def test_a_replay_that_makes_no_sense_is_refused(words: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        spec.parse(words)
+
+
+def test_steps_bring_their_numbers_of_servers_and_workers() -> None:
+    assert spec.parse(BY_STEP).pattern_words() == {"ps": 2, "workers": 2}
+    assert spec.parse({**BY_STEP, "pattern": {"workers": 5}}).pattern_words() == {"ps": 2, "workers": 5}
+    assert spec.parse({"pattern": {"workers": 5}}).pattern_words() == {"workers": 5}

@@ -11,9 +11,11 @@ from tensorwire.errors import SpecError
 from tensorwire.units import (
     Bytes,
     Nanoseconds,
+    format_bit_rate,
     format_duration,
     format_rate,
     format_size,
+    parse_bit_rate,
     parse_duration,
     parse_size,
     read,
@@ -243,3 +245,12 @@ def test_words_that_make_no_sense_are_refused(words: dict[str, object], sentence
 def test_what_was_read_reads_the_same_again() -> None:
     once = read(_Asked, {"sizes": "32,64KiB", "warmup": "2s", "buffers": "large,1KB"})
     assert read(_Asked, once) == once
+
+
+def test_rates_of_networks_are_bits_a_second() -> None:
+    for text, rate in (("10gbit", 10**10), ("2.5Gbit", 2_500_000_000), ("100mbit", 10**8), ("64kbit", 64_000)):
+        assert parse_bit_rate(text) == rate
+    for text in ("10", "10gb", "gbit", "", "-1gbit", "0.3kb"):
+        assert parse_bit_rate(text) is None
+    written = [format_bit_rate(rate) for rate in (10**10, 2_500_000_000, 10**8, 64_000, 7)]
+    assert written == ["10 Gbit/s", "2.5 Gbit/s", "100 Mbit/s", "64 kbit/s", "7 bit/s"]

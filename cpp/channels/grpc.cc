@@ -29,6 +29,10 @@ class GrpcChannel final : public Channel {
                            : rpc::unary_caller(std::move(peers), serialized_);
   }
 
+  void answer_with(std::span<const Payload> answers) override {
+    if (server_) server_->answer_with(answers);
+  }
+
   Served served() const override { return server_ ? server_->served() : Served{}; }
 
   Settings settings() const override {

@@ -62,7 +62,7 @@ class QueueCaller : public Caller {
     }
   }
 
-  void prepare(std::span<const Payload> payloads) override {
+  void prepare(std::span<const Payload> payloads, std::span<const Payload>) override {
     payloads_ = payloads;
     plain_.clear();
     for (const Payload& payload : payloads) {
@@ -91,7 +91,7 @@ class QueueCaller : public Caller {
 
   void reply(std::uint32_t index, const Sink& sink) override {
     Slot& slot = slots_[index];
-    if (serialized_ && slot.asked == Reply::echo) {
+    if (serialized_ && slot.asked != Reply::acknowledge) {
       for (const std::string& buffer : slot.parsed.buffers()) sink(std::as_bytes(std::span(buffer)));
       return;
     }
@@ -154,6 +154,7 @@ class UnaryCaller final : public QueueCaller<UnarySlot> {
     slot.reply.Clear();
     slot.reader.reset();
     slot.context.emplace();
+    if (call.reply == Reply::recorded) slot.context->AddMetadata(kAnswer, std::to_string(call.answer));
     with_bytes(call.payload, [&](const grpc::ByteBuffer& bytes) {
       slot.reader = slot.stub->PrepareUnaryCall(&*slot.context, paths_[static_cast<int>(call.reply)], bytes, &queue_);
     });
@@ -162,7 +163,8 @@ class UnaryCaller final : public QueueCaller<UnarySlot> {
   }
 
  private:
-  const std::array<std::string, 2> paths_{path_of({Reply::echo, false}), path_of({Reply::acknowledge, false})};
+  const std::array<std::string, 3> paths_{path_of({Reply::echo, false}), path_of({Reply::acknowledge, false}),
+                                          path_of({Reply::recorded, false})};
 };
 
 /// An open stream, on which one call at a time is under way: a write and a read.
@@ -197,6 +199,9 @@ class StreamCaller final : public QueueCaller<StreamSlot> {
   using QueueCaller::QueueCaller;
 
   void call(Call call) override {
+    if (call.reply == Reply::recorded) {
+      throw ChannelError("a message of a stream cannot say which recorded reply it wants; use call=unary");
+    }
     StreamSlot& slot = slots_[call.slot];
     auto& stream = slot.streams[static_cast<std::size_t>(call.reply)];
     if (!stream) open(slot, call.reply);

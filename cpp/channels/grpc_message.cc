@@ -4,6 +4,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <bit>
+#include <charconv>
 #include <climits>
 #include <cstring>
 #include <limits>
@@ -18,6 +19,7 @@ static_assert(std::endian::native == std::endian::little, "acknowledgements are 
 
 constexpr std::string_view kEcho = "/tensorwire.Wire/Echo";
 constexpr std::string_view kAcknowledge = "/tensorwire.Wire/Acknowledge";
+constexpr std::string_view kRecorded = "/tensorwire.Wire/Recorded";
 constexpr std::string_view kStream = "Stream";
 
 using Traits = grpc::SerializationTraits<proto::Payload>;
@@ -30,6 +32,18 @@ std::uint64_t serialized_size(const Payload& payload) {
     size += tag + google::protobuf::io::CodedOutputStream::VarintSize64(buffer.size()) + buffer.size();
   }
   return size;
+}
+
+std::string_view path_of_reply(Reply reply) {
+  switch (reply) {
+    case Reply::echo:
+      return kEcho;
+    case Reply::acknowledge:
+      return kAcknowledge;
+    case Reply::recorded:
+      break;
+  }
+  return kRecorded;
 }
 
 void refuse_above(std::uint64_t limit, std::uint64_t size, const std::string& what) {
@@ -48,7 +62,7 @@ void write(const proto::Payload& message, grpc::ByteBuffer& bytes) {
 }  // namespace
 
 std::string path_of(Method method) {
-  std::string path(method.reply == Reply::echo ? kEcho : kAcknowledge);
+  std::string path(path_of_reply(method.reply));
   if (method.stream) path += kStream;
   return path;
 }
@@ -58,7 +72,17 @@ std::optional<Method> method_at(std::string_view path) {
   if (stream) path.remove_suffix(kStream.size());
   if (path == kEcho) return Method{Reply::echo, stream};
   if (path == kAcknowledge) return Method{Reply::acknowledge, stream};
+  if (path == kRecorded && !stream) return Method{Reply::recorded, stream};
   return std::nullopt;
+}
+
+std::optional<std::uint32_t> answer_in(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata) {
+  const auto found = metadata.find(kAnswer);
+  if (found == metadata.end()) return std::nullopt;
+  std::uint32_t answer = 0;
+  const auto [end, error] = std::from_chars(found->second.begin(), found->second.end(), answer);
+  if (error != std::errc() || end != found->second.end()) return std::nullopt;
+  return answer;
 }
 
 grpc::ByteBuffer slices(const Payload& payload) {

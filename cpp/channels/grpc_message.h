@@ -2,8 +2,10 @@
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/string_ref.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +23,12 @@ struct Method {
 
 std::string path_of(Method method);
 std::optional<Method> method_at(std::string_view path);
+
+/// The metadata in which a call says which answer it wants: neither its message nor its path depends on that.
+constexpr const char* kAnswer = "answer";
+
+/// The answer that a call's metadata names; nothing for what names none.
+std::optional<std::uint32_t> answer_in(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata);
 
 /// One static slice for each buffer, over the payload's own memory. Throws ChannelError above gRPC's 4 GiB.
 grpc::ByteBuffer slices(const Payload& payload);

@@ -77,6 +77,9 @@ class Exchange {
   void answer(Server::Worker& worker) {
     grpc::ByteBuffer arrived;
     arrived.Swap(&bytes_);
+    if (method_->reply == Reply::recorded && !find_answer()) {
+      return finish({grpc::StatusCode::INVALID_ARGUMENT, "no such answer"});
+    }
     if (!server_.serialized_) return answer_plain(arrived, worker.tally);
     try {
       answer_parsed(arrived, worker);
@@ -85,21 +88,40 @@ class Exchange {
     }
   }
 
+  bool find_answer() {
+    const std::optional<std::uint32_t> wanted = answer_in(context_->client_metadata());
+    answers_ = server_.answers_.load(std::memory_order_acquire);
+    if (!wanted || answers_ == nullptr || *wanted >= answers_->payloads.size()) return false;
+    answer_ = *wanted;
+    return true;
+  }
+
   void answer_plain(const grpc::ByteBuffer& arrived, Tally& tally) {
     const std::uint64_t size = arrived.Length();
     tally.add({.calls = 1, .bytes = size, .spent = {}});
-    if (method_->reply == Reply::echo) return send(arrived);
-    send(acknowledgement(size));
+    switch (method_->reply) {
+      case Reply::echo:
+        return send(arrived);
+      case Reply::acknowledge:
+        return send(acknowledgement(size));
+      case Reply::recorded:
+        return send(answers_->plain[answer_]);
+    }
   }
 
   void answer_parsed(grpc::ByteBuffer& arrived, Server::Worker& worker) {
     Serialization spent{.serialize = 0, .deserialize = parse(arrived, worker.message)};
     const std::uint64_t received = size(worker.message);
     grpc::ByteBuffer reply;
-    if (method_->reply == Reply::echo) {
-      spent.serialize = serialize(worker.message, reply);
-    } else {
-      reply = acknowledgement(received);
+    switch (method_->reply) {
+      case Reply::echo:
+        spent.serialize = serialize(worker.message, reply);
+        break;
+      case Reply::acknowledge:
+        reply = acknowledgement(received);
+        break;
+      case Reply::recorded:
+        spent.serialize = serialize(answers_->payloads[answer_], reply);
     }
     worker.tally.add({.calls = 1, .bytes = received, .spent = spent});
     send(reply);
@@ -131,6 +153,8 @@ class Exchange {
   Post& post_;
   At at_ = At::arrival;
   std::optional<Method> method_;
+  const Server::Answers* answers_ = nullptr;
+  std::uint32_t answer_ = 0;
   grpc::ByteBuffer bytes_;
   std::optional<grpc::GenericServerContext> context_;
   std::optional<grpc::GenericServerAsyncReaderWriter> stream_;
@@ -186,6 +210,19 @@ void Server::run(Post& post, Worker& worker) {
         return;
     }
   }
+}
+
+void Server::answer_with(std::span<const Payload> answers) {
+  Answers& given = given_.emplace_back();
+  given.payloads = answers;
+  for (const Payload& answer : answers) {
+    if (serialized_) {
+      check_serializable(answer);
+    } else {
+      given.plain.push_back(slices(answer));
+    }
+  }
+  answers_.store(&given, std::memory_order_release);
 }
 
 Served Server::served() const {

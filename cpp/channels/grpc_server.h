@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,8 +48,17 @@ class Server {
   const std::string& address() const { return address_; }
   Served served() const;
 
+  /// For calls that come from now on.
+  void answer_with(std::span<const Payload> answers);
+
  private:
   friend class Exchange;
+
+  /// The answers of one `answer_with`, as they are sent.
+  struct Answers {
+    std::span<const Payload> payloads;
+    std::vector<grpc::ByteBuffer> plain;
+  };
 
   /// The state of a serving thread.
   struct Worker {
@@ -62,6 +72,8 @@ class Server {
   const bool spin_;
   std::string address_;
   grpc::AsyncGenericService service_;
+  std::deque<Answers> given_;  // all that were ever given: a stranger's call may be at those before
+  std::atomic<const Answers*> answers_ = nullptr;
   std::deque<Post> posts_;
   std::unique_ptr<grpc::Server> server_;
   std::atomic<int> exchanges_ = 0;

@@ -10,8 +10,10 @@ class NullChannel final : public Channel {
   std::unique_ptr<Caller> caller(std::span<const std::uint32_t> slots) override {
     return null_caller(static_cast<std::uint32_t>(slots.size()));
   }
+  void answer_with(std::span<const Payload>) override {}
   Served served() const override { return {}; }
-  Settings settings() const override { return {{"transport", "none"}}; }
+  Settings settings() const override { return {{"transport", "none"}, {"collective", "none"}}; }
+  std::unique_ptr<Caller> collective(const Collective&) override { return null_caller(1); }
 };
 
 }  // namespace

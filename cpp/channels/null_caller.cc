@@ -8,13 +8,16 @@ namespace {
 
 class NullCaller final : public Caller {
  public:
-  explicit NullCaller(std::uint32_t slots) : carried_(slots) { finished_.reserve(slots); }
+  explicit NullCaller(std::uint32_t slots) : calls_(slots) { finished_.reserve(slots); }
 
-  void prepare(std::span<const Payload> payloads) override { payloads_ = payloads; }
+  void prepare(std::span<const Payload> payloads, std::span<const Payload> answers) override {
+    payloads_ = payloads;
+    answers_ = answers;
+  }
 
   void call(Call call) override {
-    carried_[call.slot] = call.payload;
-    finished_.push_back({call.slot, payloads_[call.payload].size});
+    calls_[call.slot] = call;
+    finished_.push_back({call.slot, brought(call).size});
   }
 
   std::size_t wait(std::span<Completion> done, Nanoseconds) override {
@@ -25,12 +28,17 @@ class NullCaller final : public Caller {
   }
 
   void reply(std::uint32_t slot, const Sink& sink) override {
-    for (const Bytes buffer : payloads_[carried_[slot]].buffers) sink(buffer);
+    for (const Bytes buffer : brought(calls_[slot]).buffers) sink(buffer);
   }
 
  private:
+  const Payload& brought(const Call& call) const {
+    return call.reply == Reply::recorded ? answers_[call.answer] : payloads_[call.payload];
+  }
+
   std::span<const Payload> payloads_;
-  std::vector<std::uint32_t> carried_;
+  std::span<const Payload> answers_;
+  std::vector<Call> calls_;
   std::vector<Completion> finished_;
 };
 

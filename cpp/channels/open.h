@@ -15,13 +15,14 @@ namespace tensorwire {
 struct Opening {
   std::uint32_t rank = 0;
   bool serves = false;
-  std::uint16_t port = 0;  // where it serves; 0: any free one
+  std::string host = "127.0.0.1";  // its own address, or "unix:DIRECTORY" for sockets DIRECTORY/rank-N.sock
+  std::uint16_t port = 0;          // where it serves; 0: any free one
+  bool alone = false;              // one thread of this rank at a time will call or serve
 
   std::uint32_t size = 1;
-  std::string host = "127.0.0.1";  // an address, or "unix:DIRECTORY" for sockets DIRECTORY/rank-N.sock
-  bool serialized = false;         // the payload travels as one serialized message
-  bool spin = false;               // poll in place of blocking
-  Nanoseconds timeout = 20_s;      // the longest wait for a connection
+  bool serialized = false;                            // the payload travels as one serialized message
+  bool spin = false;                                  // poll in place of blocking
+  Nanoseconds timeout = 20_s;                         // the longest wait for a connection
   nlohmann::json options = nlohmann::json::object();  // the channel's own, checked by its Python half
 };
 

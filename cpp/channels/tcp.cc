@@ -1,5 +1,7 @@
 // Plain sockets, with readv and writev of the payload's own buffers: the floor that every other stack is held against.
+#include <cstdint>
 #include <optional>
+#include <random>
 
 #include "channels/open.h"
 #include "channels/socket.h"
@@ -9,16 +11,25 @@
 namespace tensorwire {
 namespace {
 
+std::uint64_t ticket() {
+  std::random_device source;
+  return std::uniform_int_distribution<std::uint64_t>()(source);
+}
+
 class TcpChannel final : public Channel {
  public:
   TcpChannel(const Opening& opening, Rendezvous& rendezvous)
       : unix_(opening.host.starts_with("unix:")), timeout_(opening.timeout) {
-    if (opening.serves) server_.emplace(address_of(opening.host, opening.port, opening.rank), opening.spin);
-    addresses_ = rendezvous.all_gather(server_ ? server_->address() : "");
+    if (opening.serves) server_.emplace(address_of(opening.host, opening.port, opening.rank), opening.spin, ticket());
+    invitations_ = rendezvous.all_gather(server_ ? tcp::text_of(server_->invitation()) : "");
   }
 
   std::unique_ptr<Caller> caller(std::span<const std::uint32_t> slots) override {
-    return std::make_unique<tcp::TcpCaller>(slots, addresses_, timeout_);
+    return std::make_unique<tcp::TcpCaller>(slots, invitations_, timeout_);
+  }
+
+  void answer_with(std::span<const Payload> answers) override {
+    if (server_) server_->answer_with(answers);
   }
 
   Served served() const override { return server_ ? server_->served() : Served{}; }
@@ -31,7 +42,7 @@ class TcpChannel final : public Channel {
   bool unix_;
   Nanoseconds timeout_;
   std::optional<tcp::Server> server_;
-  std::vector<std::string> addresses_;
+  std::vector<std::string> invitations_;
 };
 
 }  // namespace

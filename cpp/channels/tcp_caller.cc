@@ -17,6 +17,12 @@ Bytes bytes_of(const Header& header) { return std::as_bytes(std::span(&header, 1
 /// read for so long: `wait` goes on then, and keeps its own time.
 constexpr Nanoseconds kSendPatience = 1_s;
 
+std::vector<std::vector<iovec>> messages_of(std::span<const Payload> payloads, const Header& header) {
+  std::vector<std::vector<iovec>> messages;
+  for (const Payload& payload : payloads) messages.push_back(as_message(bytes_of(header), payload));
+  return messages;
+}
+
 void limit(const Socket& socket, int direction, Nanoseconds timeout) {
   const timeval value{.tv_sec = timeout / 1_s, .tv_usec = std::max<Nanoseconds>(1, timeout % 1_s / 1000)};
   setsockopt(socket.fd(), SOL_SOCKET, direction, &value, sizeof value);
@@ -24,15 +30,15 @@ void limit(const Socket& socket, int direction, Nanoseconds timeout) {
 
 }  // namespace
 
-Lane::Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout, bool alone)
+Lane::Lane(std::uint32_t rank, Invitation invitation, std::size_t slots, Nanoseconds timeout, bool alone)
     : rank_(rank),
-      address_(std::move(address)),
+      invitation_(std::move(invitation)),
       connect_within_(timeout),
       alone_(alone),
       ring_(slots),
       acknowledgements_(slots) {}
 
-std::string Lane::peer() const { return "rank " + std::to_string(rank_) + " at " + address_; }
+std::string Lane::peer() const { return "rank " + std::to_string(rank_) + " at " + invitation_.address; }
 
 template <class Move>
 std::size_t Lane::moved(Move move) const {
@@ -45,19 +51,19 @@ std::size_t Lane::moved(Move move) const {
   throw PeerLost(peer() + (n == 0 ? " closed the connection" : " is lost: " + error_text(errno)));
 }
 
-void Lane::prepare(std::span<const Payload> payloads) {
-  socket_ = connect_to(address_, connect_within_);
+void Lane::prepare(std::span<const Payload> payloads, std::span<const Payload> answers) {
+  socket_ = connect_to(invitation_.address, connect_within_);
   timeout_ = 0;
   waiting_ = unsent_ = acknowledged_bytes_ = 0;
   sending_ = receiving_ = false;
 
   const Sizes sizes = sizes_of(payloads);
   agree(sizes);
-  landing_ = std::make_unique<PayloadSet>(sizes, Fill::zeros, 0);
-  requests_.clear();
-  replies_.clear();
-  for (const Payload& payload : payloads) requests_.push_back(as_message(bytes_of(outgoing_), payload));
-  for (const Payload& payload : landing_->payloads()) replies_.push_back(as_message(bytes_of(incoming_), payload));
+  echoes_ = std::make_unique<PayloadSet>(sizes, Fill::zeros, 0);
+  answers_ = std::make_unique<PayloadSet>(sizes_of(answers), Fill::zeros, 0);
+  requests_ = messages_of(payloads, outgoing_);
+  echo_messages_ = messages_of(echoes_->payloads(), incoming_);
+  answer_messages_ = messages_of(answers_->payloads(), incoming_);
 }
 
 void Lane::agree(const Sizes& sizes) {
@@ -65,7 +71,7 @@ void Lane::agree(const Sizes& sizes) {
   set_timeout(connect_within_);
   const std::vector<std::uint64_t> layout = layout_of(sizes);
   const Bytes body = std::as_bytes(std::span(layout));
-  const Header header{Kind::layout, static_cast<std::uint32_t>(sizes.size()), body.size()};
+  const Header header{Kind::layout, static_cast<std::uint32_t>(sizes.size()), body.size(), invitation_.ticket};
   const iovec parts[] = {as_iovec(bytes_of(header)), as_iovec(body)};
   for (send_.restart(parts); !send_.finished();) {
     msghdr next = send_.next();
@@ -81,6 +87,10 @@ void Lane::agree(const Sizes& sizes) {
   limit(socket_, SO_SNDTIMEO, kSendPatience);
 }
 
+const Payload& Lane::landing(const Call& call) const {
+  return call.reply == Reply::recorded ? answers_->payloads()[call.answer] : echoes_->payloads()[call.payload];
+}
+
 void Lane::set_timeout(Nanoseconds timeout) {
   if (timeout == timeout_) return;
   timeout_ = timeout;
@@ -88,7 +98,7 @@ void Lane::set_timeout(Nanoseconds timeout) {
 }
 
 void Lane::start(Call call) {
-  entry(waiting_) = {call, {kind_of(call.reply), call.payload, landing_->payloads()[call.payload].size}};
+  entry(waiting_) = {call, {kind_of(call.reply), call.payload, echoes_->payloads()[call.payload].size, call.answer}};
   ++waiting_;
   ++unsent_;
   if (!sending_) {
@@ -119,12 +129,14 @@ void Lane::flush(bool block) {
 
 std::size_t Lane::receive(std::span<Completion> done, bool block) {
   if (waiting_ == unsent_) return 0;
-  return entry(0).call.reply == Reply::echo ? receive_echo(done, block) : receive_acknowledgements(done, block);
+  return entry(0).call.reply == Reply::acknowledge ? receive_acknowledgements(done, block)
+                                                   : receive_payload(done, block);
 }
 
-std::size_t Lane::receive_echo(std::span<Completion> done, bool block) {
+std::size_t Lane::receive_payload(std::span<Completion> done, bool block) {
   if (!receiving_) {
-    receive_.restart(replies_[entry(0).call.payload]);
+    const Call& call = entry(0).call;
+    receive_.restart(call.reply == Reply::echo ? echo_messages_[call.payload] : answer_messages_[call.answer]);
     receiving_ = true;
   }
   for (; !receive_.finished(); block = false) {
@@ -165,23 +177,24 @@ Completion Lane::finish(const Header& header) {
   return {call.slot, header.bytes};
 }
 
-TcpCaller::TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> addresses, Nanoseconds timeout)
-    : carried_(slots.size()) {
+TcpCaller::TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> invitations,
+                     Nanoseconds timeout)
+    : calls_(slots.size()) {
   std::map<std::uint32_t, std::size_t> in_flight;
   for (const std::uint32_t rank : slots) ++in_flight[rank];
   std::map<std::uint32_t, Lane*> lanes;
   for (const auto& [rank, count] : in_flight)
-    lanes[rank] = &lanes_.emplace_back(rank, addresses[rank], count, timeout, slots.size() == 1);
+    lanes[rank] = &lanes_.emplace_back(rank, read_invitation(invitations[rank]), count, timeout, slots.size() == 1);
   for (const std::uint32_t rank : slots) lane_of_.push_back(lanes[rank]);
   polled_.resize(lanes_.size());
 }
 
-void TcpCaller::prepare(std::span<const Payload> payloads) {
-  for (Lane& lane : lanes_) lane.prepare(payloads);
+void TcpCaller::prepare(std::span<const Payload> payloads, std::span<const Payload> answers) {
+  for (Lane& lane : lanes_) lane.prepare(payloads, answers);
 }
 
 void TcpCaller::call(Call call) {
-  carried_[call.slot] = call.payload;
+  calls_[call.slot] = call;
   lane_of_[call.slot]->start(call);
 }
 
@@ -222,7 +235,7 @@ void TcpCaller::poll_lanes(Nanoseconds timeout) {
 }
 
 void TcpCaller::reply(std::uint32_t slot, const Sink& sink) {
-  for (const Bytes buffer : lane_of_[slot]->landing().payloads()[carried_[slot]].buffers) sink(buffer);
+  for (const Bytes buffer : lane_of_[slot]->landing(calls_[slot]).buffers) sink(buffer);
 }
 
 }  // namespace tensorwire::tcp

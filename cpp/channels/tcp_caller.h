@@ -20,15 +20,17 @@ namespace tensorwire::tcp {
 class Lane {
  public:
   /// `alone`: the caller has no other slot.
-  Lane(std::uint32_t rank, std::string address, std::size_t slots, Nanoseconds timeout, bool alone);
+  Lane(std::uint32_t rank, Invitation invitation, std::size_t slots, Nanoseconds timeout, bool alone);
 
-  /// Connects anew and has the peer make room for the payloads.
-  void prepare(std::span<const Payload> payloads);
+  /// Connects anew, has the peer make room for the payloads, and makes room for them and the answers here.
+  void prepare(std::span<const Payload> payloads, std::span<const Payload> answers);
   void start(Call call);
   bool idle() const { return waiting_ == 0; }
   bool sending() const { return sending_; }
   int fd() const { return socket_.fd(); }
-  const PayloadSet& landing() const { return *landing_; }
+
+  /// Where the reply to a call lands.
+  const Payload& landing(const Call& call) const;
 
   /// Sends what the socket takes; `block` lets the first system call wait for room.
   void flush(bool block);
@@ -48,7 +50,7 @@ class Lane {
   void agree(const Sizes& sizes);
   Entry& entry(std::size_t ahead) { return ring_[(first_ + ahead) % ring_.size()]; }
   void begin_send();
-  std::size_t receive_echo(std::span<Completion> done, bool block);
+  std::size_t receive_payload(std::span<Completion> done, bool block);
   std::size_t receive_acknowledgements(std::span<Completion> done, bool block);
   Completion finish(const Header& header);
 
@@ -57,7 +59,7 @@ class Lane {
   std::size_t moved(Move move) const;
 
   std::uint32_t rank_;
-  std::string address_;
+  Invitation invitation_;
   Socket socket_;
   Nanoseconds connect_within_;
   bool alone_;               // no other call can be under way: its reply cannot come before it is sent
@@ -74,8 +76,10 @@ class Lane {
   Cursor send_;
 
   Header incoming_{};
-  std::unique_ptr<PayloadSet> landing_;
-  std::vector<std::vector<iovec>> replies_;
+  std::unique_ptr<PayloadSet> echoes_;
+  std::unique_ptr<PayloadSet> answers_;
+  std::vector<std::vector<iovec>> echo_messages_;
+  std::vector<std::vector<iovec>> answer_messages_;
   Cursor receive_;
   bool receiving_ = false;
   std::vector<Header> acknowledgements_;
@@ -84,10 +88,10 @@ class Lane {
 
 class TcpCaller final : public Caller {
  public:
-  /// Slot `i` talks to rank `slots[i]`, which serves at `addresses[slots[i]]` and is connected to within `timeout`.
-  TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> addresses, Nanoseconds timeout);
+  /// Slot `i` talks to rank `slots[i]`, which invited to `invitations[slots[i]]` and is connected to within `timeout`.
+  TcpCaller(std::span<const std::uint32_t> slots, std::span<const std::string> invitations, Nanoseconds timeout);
 
-  void prepare(std::span<const Payload> payloads) override;
+  void prepare(std::span<const Payload> payloads, std::span<const Payload> answers) override;
   void call(Call call) override;
   std::size_t wait(std::span<Completion> done, Nanoseconds timeout) override;
   void reply(std::uint32_t slot, const Sink& sink) override;
@@ -98,7 +102,7 @@ class TcpCaller final : public Caller {
 
   std::deque<Lane> lanes_;
   std::vector<Lane*> lane_of_;
-  std::vector<std::uint32_t> carried_;
+  std::vector<Call> calls_;
   std::vector<pollfd> polled_;
 };
 

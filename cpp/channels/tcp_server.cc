@@ -20,7 +20,8 @@ namespace {
 /// One connection's conversation, on the connection's own thread. Every step returns false when the peer left.
 class Conversation {
  public:
-  Conversation(int fd, bool spin) : fd_(fd), flags_(spin ? MSG_DONTWAIT : MSG_WAITALL) {}
+  Conversation(int fd, bool spin, std::uint64_t ticket, std::span<const Payload> answers)
+      : fd_(fd), flags_(spin ? MSG_DONTWAIT : MSG_WAITALL), ticket_(ticket), answers_(answers) {}
 
   /// Takes the shapes of the payloads to come and makes the memory they land in. False also for what is no layout:
   /// anybody may connect and say anything.
@@ -30,6 +31,7 @@ class Conversation {
       if (!sizes) return false;
       landing_ = std::make_unique<PayloadSet>(*sizes, Fill::zeros, 0);
       for (const Payload& payload : landing_->payloads()) messages_.push_back(as_message(header_bytes(), payload));
+      for (const Payload& answer : answers_) answer_messages_.push_back(as_message(header_bytes(), answer));
     } catch (const std::bad_alloc&) {
       header_.kind = Kind::refused;
     }
@@ -45,9 +47,21 @@ class Conversation {
     if (!receive(messages_.size() == 1 ? message : message.subspan(1))) return false;
     const std::uint64_t size = landing_->payloads()[expected].size;
     if (header_.payload != expected || header_.bytes != size) return false;
-    if (header_.kind != Kind::echo && header_.kind != Kind::acknowledge) return false;
-    count(size);
-    return send(header_.kind == Kind::echo ? message : message.first(1));
+    switch (header_.kind) {
+      case Kind::echo:
+        count(size);
+        return send(message);
+      case Kind::acknowledge:
+        count(size);
+        return send(message.first(1));
+      case Kind::recorded:
+        if (header_.answer >= answers_.size()) return false;
+        count(size);
+        header_.bytes = answers_[header_.answer].size;
+        return send(answer_messages_[header_.answer]);
+      default:
+        return false;
+    }
   }
 
  private:
@@ -56,6 +70,7 @@ class Conversation {
   std::optional<Sizes> receive_layout() {
     constexpr std::uint64_t longest = 64 << 20;  // the sizes of eight million buffers
     if (!receive({&header_iovec_, 1}) || header_.kind != Kind::layout || header_.bytes > longest) return std::nullopt;
+    if (header_.answer != ticket_) return std::nullopt;
     std::vector<std::uint64_t> words(header_.bytes / sizeof(std::uint64_t));
     const iovec body = as_iovec(std::as_bytes(std::span(words)));
     if (!receive({&body, 1})) return std::nullopt;
@@ -95,17 +110,20 @@ class Conversation {
 
   int fd_;
   int flags_;
+  std::uint64_t ticket_;
+  std::span<const Payload> answers_;
   Header header_{};
   iovec header_iovec_ = as_iovec(header_bytes());
   std::unique_ptr<PayloadSet> landing_;
   std::vector<std::vector<iovec>> messages_;
+  std::vector<std::vector<iovec>> answer_messages_;
   Cursor cursor_;
 };
 
 }  // namespace
 
-Server::Server(const std::string& address, bool spin)
-    : listening_(listen_at(address)), address_(bound_address(listening_, address)), spin_(spin) {
+Server::Server(const std::string& address, bool spin, std::uint64_t ticket)
+    : listening_(listen_at(address)), address_(bound_address(listening_, address)), spin_(spin), ticket_(ticket) {
   accepting_ = std::thread([this] { accept_all(); });
 }
 
@@ -123,6 +141,11 @@ Server::~Server() {
 Served Server::served() const {
   return {
       .calls = calls_.load(std::memory_order_relaxed), .bytes = bytes_.load(std::memory_order_relaxed), .spent = {}};
+}
+
+void Server::answer_with(std::span<const Payload> answers) {
+  const std::lock_guard lock(mutex_);
+  answers_ = answers;
 }
 
 void Server::accept_all() {
@@ -164,8 +187,13 @@ void Server::reap() {
   });
 }
 
+std::span<const Payload> Server::answers() {
+  const std::lock_guard lock(mutex_);
+  return answers_;
+}
+
 void Server::serve(const Socket& socket) {
-  Conversation conversation(socket.fd(), spin_);
+  Conversation conversation(socket.fd(), spin_, ticket_, answers());
   if (!conversation.agree()) return;
   const auto count = [this](std::uint64_t bytes) {
     calls_.fetch_add(1, std::memory_order_relaxed);

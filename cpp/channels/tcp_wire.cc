@@ -1,6 +1,22 @@
 #include "channels/tcp_wire.h"
 
+#include <sstream>
+
 namespace tensorwire::tcp {
+
+std::string text_of(const Invitation& invitation) {
+  std::ostringstream text;
+  text << invitation.address << ' ' << std::hex << invitation.ticket;
+  return text.str();
+}
+
+Invitation read_invitation(const std::string& text) {
+  const std::size_t space = text.rfind(' ');  // of a Unix-domain socket's path, which may have some, all the rest
+  if (space == std::string::npos) return {text};
+  Invitation read{text.substr(0, space)};
+  std::istringstream(text.substr(space)) >> std::hex >> read.ticket;
+  return read;
+}
 
 Sizes sizes_of(std::span<const Payload> payloads) {
   Sizes sizes;

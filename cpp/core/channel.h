@@ -11,12 +11,14 @@
 #include <string>
 
 #include "core/clock.h"
+#include "core/collective.h"
 #include "core/payload.h"
 
 namespace tensorwire {
 
-/// What the serving side sends back: the payload itself, or the number of bytes it received.
-enum class Reply : std::uint8_t { echo, acknowledge };
+/// What the serving side sends back: the payload itself, the number of bytes it received, or one of the answers that
+/// it was given.
+enum class Reply : std::uint8_t { echo, acknowledge, recorded };
 
 /// One call to start: the place in flight it takes, which prepared payload it carries, and
 /// the reply it asks for.
@@ -24,10 +26,12 @@ struct Call {
   std::uint32_t slot;
   std::uint32_t payload;
   Reply reply;
+  std::uint32_t answer = 0;  // which of the answers, where the reply is recorded
 };
 
 /// A call that came back. `received` is the payload bytes the peer echoed, or said that it
-/// received; anything but the payload's size means that bytes were lost on the way.
+/// received; anything but the payload's size means that bytes were lost on the way. Of a recorded reply it is the
+/// payload bytes that came back, which must be those of the answer.
 struct Completion {
   std::uint32_t slot;
   std::uint64_t received;
@@ -58,8 +62,9 @@ class Caller {
   virtual ~Caller() = default;
 
   /// Makes everything that the payloads need before the clock starts: slices, registration,
-  /// receive buffers at the peer. The payloads outlive the next `prepare`.
-  virtual void prepare(std::span<const Payload> payloads) = 0;
+  /// receive buffers at the peer. `answers` are what recorded replies may bring, with the bytes that every peer answers
+  /// with; one may be empty, and none are given where no call asks for one. Both outlive the next `prepare`.
+  virtual void prepare(std::span<const Payload> payloads, std::span<const Payload> answers) = 0;
 
   /// Starts a call; returns without waiting for the reply.
   virtual void call(Call call) = 0;
@@ -86,10 +91,22 @@ class Channel {
   /// A caller whose slot `i` talks to rank `slots[i]`.
   virtual std::unique_ptr<Caller> caller(std::span<const std::uint32_t> slots) = 0;
 
+  /// What calls that ask for a recorded reply are answered with, by index; they outlive the next `answer_with`, or the
+  /// channel. Called on every rank before any caller prepares, when nothing is in flight. An index that is not there is
+  /// a stranger's: it fails that call, and nothing else.
+  virtual void answer_with(std::span<const Payload> answers) = 0;
+
   /// Cumulative counts of the serving side; zeros where the rank does not serve.
   virtual Served served() const = 0;
 
   virtual Settings settings() const = 0;
+
+  /// A caller of one slot whose call is this rank's part in a collective operation, and whose recorded reply is what
+  /// the rank finds when its part is over. It is prepared with one payload, what the rank brings, and one answer, what
+  /// it must find. The first call after `prepare` brings the payload; where a stack works in place, later ones bring
+  /// what the one before left. Every rank calls as often as the others, and waits for each call. A stack without
+  /// collectives throws ChannelError; its settings have no `collective`, which else is native, or emulated and by what.
+  virtual std::unique_ptr<Caller> collective(const Collective& part);
 };
 
 }  // namespace tensorwire

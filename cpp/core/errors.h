@@ -38,6 +38,12 @@ class WrongBytes : public ChannelError {
   explicit WrongBytes(const std::string& what) : ChannelError("WrongBytes", what) {}
 };
 
+/// The stack is not installed here, or cannot be used as it is.
+class ChannelUnavailable : public ChannelError {
+ public:
+  explicit ChannelUnavailable(const std::string& what) : ChannelError("ChannelUnavailable", what) {}
+};
+
 /// The address asked for belongs to somebody else.
 class AddressInUse : public ChannelError {
  public:

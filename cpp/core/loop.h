@@ -10,20 +10,20 @@
 #include <optional>
 #include <random>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "core/channel.h"
-#include "core/errors.h"
+#include "core/await.h"
 #include "core/recording.h"
+#include "core/traffic.h"
 
 namespace tensorwire {
 
 /// When the next call of an open loop is due.
 struct Arrivals {
-  double rate;           // calls per second of this loop, over all its slots
+  double rate = 0;       // calls per second of this loop, over all its slots
   bool poisson = false;  // exponential gaps in place of constant ones
   std::uint64_t seed = 0;
+  std::vector<Nanoseconds> gaps = {};  // in place of all that: the recorded gap after each call, in turn
 };
 
 /// What a loop is asked to offer. Closed (a slot calls again when its reply is in) unless `arrivals` is set.
@@ -32,6 +32,7 @@ struct Load {
   Reply reply = Reply::echo;
   Nanoseconds duration = 1_s;   // no call starts later than this after the first
   std::uint64_t max_calls = 0;  // stop after so many calls; 0: no limit
+  bool counted = false;         // make all of `max_calls`, however long they take: others count on them
   Nanoseconds timeout = 30_s;   // the longest wait for any reply
   bool spin = false;            // poll in place of blocking
   std::optional<Arrivals> arrivals = std::nullopt;
@@ -42,9 +43,9 @@ struct Load {
 template <class Clock>
 class Loop {
  public:
-  Loop(Caller& caller, std::span<const Payload> payloads, const Load& load, Clock& clock)
+  Loop(Caller& caller, const Traffic& traffic, const Load& load, Clock& clock)
       : caller_(caller),
-        payloads_(payloads),
+        traffic_(traffic),
         load_(load),
         clock_(clock),
         started_(load.slots),
@@ -54,21 +55,23 @@ class Loop {
         random_(load.arrivals ? load.arrivals->seed : 0),
         recording_(load.slots, load.duration) {
     std::iota(free_.begin(), free_.end(), 0u);
-    const auto count = static_cast<std::uint32_t>(payloads.size());
-    for (std::uint32_t slot = 0; slot < load.slots; ++slot) carried_[slot] = (slot + count - 1) % count;
+    const auto count = static_cast<std::uint32_t>(traffic.payloads().size());
+    for (std::uint32_t slot = 0; slot < load.slots; ++slot) carried_[slot].payload = (slot + count - 1) % count;
   }
 
   /// Throws TransferTimeout when no reply comes for `load.timeout`, WrongBytes when one is short,
   /// and what the caller throws.
   Recording run() {
     begin_ = clock_.now();
-    end_ = later(begin_, load_.duration);
+    end_ = load_.counted ? kEver : later(begin_, load_.duration);
     recording_.begin(begin_);
     load_.arrivals ? open() : closed();
     return std::move(recording_);
   }
 
  private:
+  static constexpr Nanoseconds kEver = std::numeric_limits<Nanoseconds>::max();
+
   /// The clock is read for every start: a call that takes long to start must not put the next one past the end.
   void closed() {
     start(0, begin_);
@@ -107,10 +110,12 @@ class Loop {
     for (; due < end_ && !enough(); due = later(due, gap())) recording_.miss(1);
   }
 
-  /// Channels may round a timeout up to their timer's tick, so the last stretch is polled.
-  static constexpr Nanoseconds kCoarse = 2'000'000;
-
   Nanoseconds gap() {
+    if (const auto& gaps = load_.arrivals->gaps; !gaps.empty()) {
+      const Nanoseconds recorded = gaps[next_gap_];
+      next_gap_ = next_gap_ + 1 < gaps.size() ? next_gap_ + 1 : 0;
+      return recorded;
+    }
     double ns = 1e9 / load_.arrivals->rate;
     if (load_.arrivals->poisson) {
       const double uniform = (static_cast<double>(random_() >> 11) + 0.5) / 9007199254740992.0;  // (0, 1)
@@ -119,31 +124,33 @@ class Loop {
     return std::llround(std::clamp(ns, 1.0, 1e18));
   }
 
-  /// `at + by`, or the end of time: a duration without limit is a fair request.
-  static constexpr Nanoseconds later(Nanoseconds at, Nanoseconds by) {
-    constexpr Nanoseconds never = std::numeric_limits<Nanoseconds>::max();
-    return by > never - at ? never : at + by;
-  }
-
   bool enough() const { return load_.max_calls != 0 && calls_ + recording_.missed() >= load_.max_calls; }
   std::uint64_t in_flight() const { return calls_ - recording_.calls(); }
 
-  /// Every slot, and so every peer, goes through all the payloads; slot s begins with the s-th.
   void start(std::uint32_t slot, Nanoseconds from) {
-    std::uint32_t& payload = carried_[slot];
-    payload = payload + 1 < payloads_.size() ? payload + 1 : 0;
+    choose(slot);
     ++calls_;
     started_[slot] = from;
-    caller_.call({slot, payload, load_.reply});
+    caller_.call(Traffic::call(slot, carried_[slot], load_.reply));
+  }
+
+  /// Messages have an order, which is that of the calls. Of payloads every slot, and so every peer, goes through all;
+  /// slot s begins with the s-th.
+  void choose(std::uint32_t slot) {
+    if (const std::span<const Message> messages = traffic_.messages(); !messages.empty()) {
+      carried_[slot] = messages[next_message_];
+      next_message_ = next_message_ + 1 < messages.size() ? next_message_ + 1 : 0;
+    } else {
+      std::uint32_t& payload = carried_[slot].payload;
+      payload = payload + 1 < traffic_.payloads().size() ? payload + 1 : 0;
+    }
   }
 
   void complete(const Completion& completion, Nanoseconds now) {
-    const std::uint64_t sent = payloads_[carried_[completion.slot]].size;
-    if (completion.received != sent) {
-      throw WrongBytes("a call carried " + std::to_string(sent) + " B and " + std::to_string(completion.received) +
-                       " B arrived");
-    }
-    recording_.complete(completion.slot, sent, started_[completion.slot], now);
+    const Message& message = carried_[completion.slot];
+    check_length(traffic_, message, completion.received);
+    const Moved moved{traffic_.sent(message), traffic_.brought(message, load_.reply)};
+    recording_.complete(completion.slot, moved, started_[completion.slot], now);
   }
 
   void collect(Nanoseconds timeout) {
@@ -155,28 +162,14 @@ class Loop {
     }
   }
 
-  /// At least one completion, or TransferTimeout once `load.timeout` passed without any.
-  std::size_t wait(Nanoseconds timeout) {
-    if (!load_.spin) {
-      if (const std::size_t finished = caller_.wait(done_, timeout); finished > 0) return finished;
-    } else {
-      const Nanoseconds deadline = later(clock_.now(), timeout);
-      do {
-        for (int spins = 0; spins < 64; ++spins) {
-          if (const std::size_t finished = caller_.wait(done_, 0); finished > 0) return finished;
-        }
-      } while (clock_.now() < deadline);
-    }
-    if (timeout < load_.timeout) return 0;
-    throw TransferTimeout("no reply within " + std::to_string(static_cast<double>(load_.timeout) / 1e9) + " s");
-  }
+  std::size_t wait(Nanoseconds within) { return await(caller_, done_, within, {load_.timeout, load_.spin}, clock_); }
 
   Caller& caller_;
-  std::span<const Payload> payloads_;
+  const Traffic traffic_;
   const Load load_;
   Clock& clock_;
   std::vector<Nanoseconds> started_;
-  std::vector<std::uint32_t> carried_;
+  std::vector<Message> carried_;
   // A ring: call n takes the place that the (n - slots)th reply left at n % slots. The slot that is free for longest
   // calls next, so that every peer gets its share of a light load.
   std::vector<std::uint32_t> free_;
@@ -186,6 +179,8 @@ class Loop {
   Nanoseconds begin_ = 0;
   Nanoseconds end_ = 0;
   std::uint64_t calls_ = 0;
+  std::size_t next_message_ = 0;
+  std::size_t next_gap_ = 0;
 };
 
 }  // namespace tensorwire

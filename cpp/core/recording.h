@@ -22,6 +22,18 @@ struct SlotCount {
   Nanoseconds latency_ns = 0;  // summed
 };
 
+/// The payload bytes of a call, or of several.
+struct Moved {
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;  // what came back; an acknowledgement brings none
+
+  Moved& operator+=(const Moved& more) {
+    sent += more.sent;
+    received += more.received;
+    return *this;
+  }
+};
+
 /// All memory is taken when it is made; `complete` only counts.
 class Recording {
  public:
@@ -34,17 +46,26 @@ class Recording {
 
   void begin(Nanoseconds at) { begin_ = end_ = at; }
 
-  /// A call of `bytes` payload bytes that was started (or due) at `from` came back at `at`.
-  void complete(std::uint32_t slot, std::uint64_t bytes, Nanoseconds from, Nanoseconds at) {
-    const Nanoseconds latency = at - from;
-    latency_.record(latency);
+  /// A call that was started (or due) at `from` came back at `at`.
+  void complete(std::uint32_t slot, const Moved& moved, Nanoseconds from, Nanoseconds at) {
+    count(slot, at - from);
+    finish(moved, at - from, at);
+  }
+
+  /// One call of a slot, where what is measured is more than a call.
+  void count(std::uint32_t slot, Nanoseconds latency) {
     slots_[slot].calls += 1;
     slots_[slot].latency_ns += latency;
+  }
+
+  /// What is measured took `latency`, and was over at `at`.
+  void finish(const Moved& moved, Nanoseconds latency, Nanoseconds at) {
+    latency_.record(latency);
     Interval& interval = series_[static_cast<std::size_t>(std::min((at - begin_) / interval_, kIntervals - 1))];
     interval.calls += 1;
-    interval.bytes += bytes;
+    interval.bytes += moved.sent;
     interval.max_ns = std::max(interval.max_ns, latency);
-    bytes_ += bytes;
+    moved_ += moved;
     end_ = at;
   }
 
@@ -56,9 +77,9 @@ class Recording {
   Nanoseconds interval() const { return interval_; }
   Nanoseconds begin() const { return begin_; }
   Nanoseconds elapsed() const { return end_ - begin_; }
-  std::uint64_t calls() const { return latency_.count(); }
-  std::uint64_t bytes() const { return bytes_; }    // payload bytes sent in the completed calls
-  std::uint64_t missed() const { return missed_; }  // calls that were due and never started (open loop)
+  std::uint64_t calls() const { return latency_.count(); }  // or steps, where these are measured
+  const Moved& moved() const { return moved_; }             // in the completed calls
+  std::uint64_t missed() const { return missed_; }          // calls that were due and never started (open loop)
 
  private:
   Histogram latency_;
@@ -67,7 +88,7 @@ class Recording {
   Nanoseconds interval_;
   Nanoseconds begin_ = 0;
   Nanoseconds end_ = 0;
-  std::uint64_t bytes_ = 0;
+  Moved moved_;
   std::uint64_t missed_ = 0;
 };
 

@@ -1,10 +1,12 @@
 // tensorwire._core: runs a rank whose channel is written in Python over the core's own loops.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include <exception>
 #include <string>
 
+#include "channels/socket.h"
 #include "core/errors.h"
 #include "python/python_channel.h"
 #include "rank/process.h"
@@ -49,6 +51,8 @@ NB_MODULE(_core, module) {
       nb::arg("null_caller"),
       "Runs one rank of a plan file. `open(opening, all_gather)` opens its channel, `null_caller()` makes a caller "
       "that moves nothing. Raises ChannelError when the channel cannot be opened, PeerLost when the driver is gone.");
+  module.def("interface_of", &tensorwire::interface_of, nb::arg("host"),
+             "The network interface that has the address `host`, such as lo; None when none has.");
   module.def("die_with", &tensorwire::die_with, nb::arg("parent"),
              "Has the kernel end this process with its parent; False when the parent is not `parent` any more.");
 }

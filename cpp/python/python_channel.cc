@@ -49,28 +49,60 @@ nb::object view(Bytes bytes) {
                                            static_cast<Py_ssize_t>(bytes.size()), PyBUF_READ));
 }
 
+/// A list of payloads, each a list of its buffers.
+nb::list views(std::span<const Payload> payloads) {
+  nb::list all;
+  for (const Payload& payload : payloads) {
+    nb::list buffers;
+    for (const Bytes buffer : payload.buffers) buffers.append(view(buffer));
+    all.append(buffers);
+  }
+  return all;
+}
+
+/// As tensorwire.channels.python.Part has it.
+nb::object describe(const Collective& part) {
+  static constexpr const char* names[] = {"all-reduce", "all-gather",   "reduce-scatter",
+                                          "all-to-all", "all-to-all-v", "broadcast"};
+  nb::list to;
+  nb::list from;
+  for (std::uint32_t peer = 0; peer < part.size; ++peer) {
+    to.append(part.to(peer));
+    from.append(part.from(peer));
+  }
+  return nb::module_::import_("types").attr("SimpleNamespace")(
+      nb::arg("operation") = names[static_cast<std::size_t>(part.operation)], nb::arg("rank") = part.rank,
+      nb::arg("size") = part.size, nb::arg("sent") = part.sent(), nb::arg("received") = part.received(),
+      nb::arg("to") = to, nb::arg("from_") = from);
+}
+
 class PythonCaller final : public Caller {
  public:
   PythonCaller(nb::object caller, std::size_t slots)
       : caller_(caller),
         call_(nb::object(caller.attr("call"))),
         wait_(nb::object(caller.attr("wait"))),
+        echo_(nb::str("echo")),
+        acknowledge_(nb::str("acknowledge")),
         slots_(slots) {}
 
-  void prepare(std::span<const Payload> payloads) override {
-    in_python([&] {
-      nb::list all;
-      for (const Payload& payload : payloads) {
-        nb::list buffers;
-        for (const Bytes buffer : payload.buffers) buffers.append(view(buffer));
-        all.append(buffers);
-      }
-      caller_.attr("prepare")(all);
-    });
+  void prepare(std::span<const Payload> payloads, std::span<const Payload> answers) override {
+    in_python([&] { caller_.attr("prepare")(views(payloads), views(answers)); });
   }
 
   void call(Call call) override {
-    in_python([&] { call_.get()(call.slot, call.payload, call.reply == Reply::echo); });
+    in_python([&] {
+      switch (call.reply) {
+        case Reply::echo:
+          call_.get()(call.slot, call.payload, echo_.get());
+          break;
+        case Reply::acknowledge:
+          call_.get()(call.slot, call.payload, acknowledge_.get());
+          break;
+        case Reply::recorded:
+          call_.get()(call.slot, call.payload, call.answer);
+      }
+    });
   }
 
   std::size_t wait(std::span<Completion> done, Nanoseconds timeout) override {
@@ -99,6 +131,8 @@ class PythonCaller final : public Caller {
   Held caller_;
   Held call_;
   Held wait_;
+  Held echo_;
+  Held acknowledge_;
   std::size_t slots_;
 };
 
@@ -121,10 +155,18 @@ class PythonChannel final : public Channel {
     });
   }
 
+  void answer_with(std::span<const Payload> answers) override {
+    in_python([&] { channel_.attr("answer_with")(views(answers)); });
+  }
+
   Served served() const override {
     const auto [calls, bytes] =
         in_python([&] { return nb::cast<std::pair<std::uint64_t, std::uint64_t>>(channel_.attr("served")()); });
     return {.calls = calls, .bytes = bytes, .spent = {}};
+  }
+
+  std::unique_ptr<Caller> collective(const Collective& part) override {
+    return in_python([&] { return python_caller(nb::object(channel_.attr("collective")(describe(part))), 1); });
   }
 
   Settings settings() const override {
@@ -153,6 +195,7 @@ void rethrow(const nb::python_error& error) {
   if (type == "TransferTimeout") throw TransferTimeout(what);
   if (type == "WrongBytes") throw WrongBytes(what);
   if (type == "AddressInUse") throw AddressInUse(what);
+  if (type == "ChannelUnavailable") throw ChannelUnavailable(what);
   throw ChannelError(type == "ChannelError" ? what : type + ": " + what);
 }
 

@@ -9,7 +9,8 @@
 
 namespace tensorwire {
 
-Callers::Callers(const Plan& plan, std::uint32_t rank, Channel& channel) : timeout_(plan.load.timeout) {
+Callers::Callers(const Plan& plan, std::uint32_t rank, Channel& channel)
+    : peers_(static_cast<std::uint32_t>(plan.ranks[rank].calls.size())), timeout_(plan.load.timeout) {
   const std::vector<std::uint32_t>& called = plan.ranks[rank].calls;
   const std::size_t slots = called.size() * plan.outstanding;
   threads_.resize(std::min<std::size_t>(plan.threads, slots));
@@ -28,15 +29,28 @@ Callers::Callers(const Plan& plan, std::uint32_t rank, Channel& channel) : timeo
   }
 }
 
-void Callers::prepare(std::span<const Payload> payloads) {
-  for (Thread& thread : threads_) thread.caller->prepare(payloads);
+void Callers::prepare(const Traffic& traffic) {
+  for (Thread& thread : threads_) thread.caller->prepare(traffic.payloads(), traffic.answers());
 }
 
-void Callers::check(std::span<const Payload> payloads) {
-  for (Thread& thread : threads_) tensorwire::check(*thread.caller, payloads, thread.load.slots, timeout_);
+void Callers::check(const Traffic& traffic) {
+  for (Thread& thread : threads_) {
+    tensorwire::check(*thread.caller, traffic.payloads(), traffic.answers(), thread.load.slots, timeout_);
+  }
 }
 
-std::vector<Recording> Callers::run(std::span<const Payload> payloads, Nanoseconds duration, std::uint64_t max_calls) {
+std::vector<Recording> Callers::run(const Traffic& traffic, const Script& script, Nanoseconds duration,
+                                    std::uint64_t most) {
+  Thread& thread = threads_.front();
+  thread.load.duration = duration;
+  thread.load.max_calls = most;
+  SteadyClock clock;
+  std::vector<Recording> recordings;
+  recordings.push_back(StepLoop(*thread.caller, traffic, script, peers_, thread.load, clock).run());
+  return recordings;
+}
+
+std::vector<Recording> Callers::run(const Traffic& traffic, Nanoseconds duration, std::uint64_t max_calls) {
   std::vector<std::optional<Recording>> recordings(threads_.size());
   std::vector<std::exception_ptr> errors(threads_.size());
   const auto run_one = [&](std::size_t i) {
@@ -45,7 +59,7 @@ std::vector<Recording> Callers::run(std::span<const Payload> payloads, Nanosecon
     thread.load.max_calls = max_calls;
     SteadyClock clock;
     try {
-      recordings[i] = Loop(*thread.caller, payloads, thread.load, clock).run();
+      recordings[i] = Loop(*thread.caller, traffic, thread.load, clock).run();
     } catch (...) {
       errors[i] = std::current_exception();
     }

@@ -15,11 +15,14 @@ class Callers {
   Callers(const Plan& plan, std::uint32_t rank, Channel& channel);
 
   bool empty() const { return threads_.empty(); }
-  void prepare(std::span<const Payload> payloads);
-  void check(std::span<const Payload> payloads);
+  void prepare(const Traffic& traffic);
+  void check(const Traffic& traffic);
 
   /// Runs all threads for `duration` and waits for them; the first error of any is thrown.
-  std::vector<Recording> run(std::span<const Payload> payloads, Nanoseconds duration, std::uint64_t max_calls);
+  std::vector<Recording> run(const Traffic& traffic, Nanoseconds duration, std::uint64_t max_calls);
+
+  /// The same of the steps of a script, which the one thread there is goes through.
+  std::vector<Recording> run(const Traffic& traffic, const Script& script, Nanoseconds duration, std::uint64_t most);
 
   Serialization spent() const;
 
@@ -33,6 +36,7 @@ class Callers {
     Load load;
   };
   std::vector<Thread> threads_;
+  std::uint32_t peers_;
   Nanoseconds timeout_;
 };
 

@@ -57,26 +57,33 @@ json describe_peers(const std::vector<Recording>& recordings, const Callers& cal
 }  // namespace
 
 json describe(const std::vector<Recording>& recordings, const Callers& callers) {
+  json calling = describe(recordings);
+  calling["peers"] = describe_peers(recordings, callers);
+  return calling;
+}
+
+json describe(const std::vector<Recording>& recordings) {
   Histogram latency;
-  std::uint64_t bytes = 0;
+  Moved moved;
   std::uint64_t missed = 0;
   Nanoseconds begin = recordings.front().begin();
   Nanoseconds end = begin;
   for (const Recording& recording : recordings) {
     latency.merge(recording.latency());
-    bytes += recording.bytes();
+    moved += recording.moved();
     missed += recording.missed();
     begin = std::min(begin, recording.begin());
     end = std::max(end, recording.begin() + recording.elapsed());
   }
   return {{"calls", latency.count()},
           {"missed", missed},
-          {"bytes", bytes},
+          {"bytes", moved.sent},
+          {"received", moved.received},
           {"begin_ns", begin},
           {"elapsed_ns", end - begin},
           {"latency", describe(latency)},
           {"series", describe_series(recordings)},
-          {"peers", describe_peers(recordings, callers)}};
+          {"peers", json::array()}};
 }
 
 json describe(const Serialization& spent) {

@@ -13,6 +13,9 @@ namespace tensorwire {
 /// Merges what the threads of one rank saw. `callers` tells which slot talked to which peer.
 nlohmann::json describe(const std::vector<Recording>& recordings, const Callers& callers);
 
+/// The same without peers, where all ranks act together.
+nlohmann::json describe(const std::vector<Recording>& recordings);
+
 nlohmann::json describe(const Serialization& spent);
 
 /// What was served between two readings.

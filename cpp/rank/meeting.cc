@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/errors.h"
+#include "rank/proof.h"
 
 namespace tensorwire {
 namespace {
@@ -54,8 +55,10 @@ Meeting::Meeting(const std::string& address, std::uint32_t rank, const std::stri
     : socket_(connect_to(address, kConnectWithin)) {
   const timeval limit{.tv_sec = patience / 1_s, .tv_usec = patience % 1_s / 1000};
   setsockopt(socket_.fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  const std::string hello = nlohmann::json{{"rank", rank}, {"token", token}}.dump();
+  const std::string proof = hmac_sha256(token, receive('C') + std::to_string(rank));
+  const std::string hello = nlohmann::json{{"rank", rank}, {"proof", proof}}.dump();
   send_all(socket_, length_of(hello.size()) + hello);
+  receive('W');
 }
 
 std::vector<std::string> Meeting::all_gather(std::string_view blob) {
@@ -80,14 +83,15 @@ void Meeting::send(char kind, std::string_view body) {
   send_all(socket_, frame.append(body));
 }
 
-std::string Meeting::receive() {
+std::string Meeting::receive(char kind) {
   char length[sizeof(std::uint32_t)];
   receive_all(socket_, length, sizeof length);
   const std::uint32_t size = read_length(length);
   if (size == 0 || size > kLargestFrame) throw no_frame();
   std::string frame(size, '\0');
   receive_all(socket_, frame.data(), size);
-  if (frame[0] != 'G') throw PeerLost("the driver ended the run: " + frame.substr(1));
+  if (frame[0] == 'X') throw PeerLost("the driver ended the run: " + frame.substr(1));
+  if (frame[0] != kind) throw no_frame();
   return frame.substr(1);
 }
 

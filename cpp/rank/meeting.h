@@ -1,9 +1,10 @@
-// The rendezvous over TCP: the driver listens, every rank proves with the token that it belongs.
+// The rendezvous over a stream socket: the driver listens, every rank proves that it knows the token.
 //
-// Frames are a little-endian length (u32) and so many bytes. A rank's first frame is a JSON object with its
-// rank and the token; after that the first byte of a frame tells what it is: 'G' a blob to gather, 'H' a blob handed
-// in. The driver answers a complete round with 'G' and, for each rank, a length and its blob; 'X' and a reason ends the
-// run.
+// Frames are a little-endian length (u32) and so many bytes, of which the first tells what it is. The driver begins
+// with 'C' and a challenge, never the same twice. A rank answers with a JSON object: its rank, and as a proof the
+// HMAC-SHA256 under the token of the challenge and the rank's decimal digits, and is let in with 'W'. After that 'G' is
+// a blob to gather, 'H' a blob handed in. The driver answers a complete round with 'G' and, for each rank, a length and
+// its blob; 'X' and a reason ends the run.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,11 @@ namespace tensorwire {
 
 class Meeting final : public Rendezvous {
  public:
-  /// Throws PeerLost when the driver cannot be reached. It is lost too once it says nothing for `patience`.
+  /// Throws PeerLost when the driver cannot be reached, or turns this rank away. It is lost too once it says nothing
+  /// for `patience`.
   Meeting(const std::string& address, std::uint32_t rank, const std::string& token, Nanoseconds patience);
 
-  /// Throws PeerLost when the driver is gone, turned this rank away or ends the run.
+  /// Throws PeerLost when the driver is gone or ends the run.
   std::vector<std::string> all_gather(std::string_view blob) override;
 
   /// Gives the driver a blob that no other rank needs.
@@ -30,7 +32,7 @@ class Meeting final : public Rendezvous {
 
  private:
   void send(char kind, std::string_view body);
-  std::string receive();
+  std::string receive(char kind = 'G');
 
   Socket socket_;
 };

@@ -10,7 +10,12 @@ namespace {
 using nlohmann::json;
 
 RankPlan read_rank(const json& rank) {
-  return {.serves = rank.at("serves"), .port = rank.at("port"), .calls = rank.at("calls"), .cores = rank.at("cores")};
+  return {.serves = rank.at("serves"),
+          .host = rank.at("host"),
+          .port = rank.at("port"),
+          .calls = rank.at("calls"),
+          .script = rank.at("script"),
+          .cores = rank.at("cores")};
 }
 
 Fill read_fill(const std::string& name) {
@@ -24,7 +29,49 @@ Reply read_reply(const std::string& name) {
 
 std::optional<Arrivals> read_arrivals(const json& arrivals) {
   if (arrivals.is_null()) return std::nullopt;
-  return Arrivals{.rate = arrivals.at("rate"), .poisson = arrivals.at("poisson"), .seed = arrivals.at("seed")};
+  return Arrivals{.rate = arrivals.at("rate"),
+                  .poisson = arrivals.at("poisson"),
+                  .seed = arrivals.at("seed"),
+                  .gaps = arrivals.at("gaps_ns")};
+}
+
+/// A payload, and an answer or null.
+Message read_message(const json& payload, const json& answer) {
+  return {payload, answer.is_null() ? Message::kNone : answer.get<std::uint32_t>()};
+}
+
+Script read_script(const json& script) {
+  Script read{.steps = {}, .period = script.at("period_ns")};
+  for (const json& step : script.at("steps")) {
+    Step& made = read.steps.emplace_back();
+    made.begin = step.at("begin_ns");
+    for (const json& phase : step.at("phases")) {
+      std::vector<StepCall>& calls = made.phases.emplace_back();
+      for (const json& call : phase) calls.push_back({call.at(0), read_message(call.at(1), call.at(2)), call.at(3)});
+    }
+  }
+  return read;
+}
+
+std::optional<Collective> read_collective(const json& collective) {
+  if (collective.is_null()) return std::nullopt;
+  const std::map<std::string, Operation> operations{
+      {"all-reduce", Operation::all_reduce},         {"all-gather", Operation::all_gather},
+      {"reduce-scatter", Operation::reduce_scatter}, {"all-to-all", Operation::all_to_all},
+      {"all-to-all-v", Operation::all_to_all_v},     {"broadcast", Operation::broadcast}};
+  return Collective{.operation = operations.at(collective.at("operation")), .elements = collective.at("elements")};
+}
+
+Point read_point(const json& point) {
+  Point read{.index = point.at("index"),
+             .payloads = point.at("payloads"),
+             .answers = point.at("answers"),
+             .messages = {},
+             .scripts = {},
+             .collective = read_collective(point.at("collective"))};
+  for (const json& message : point.at("messages")) read.messages.push_back(read_message(message.at(0), message.at(1)));
+  for (const json& script : point.at("scripts")) read.scripts.push_back(read_script(script));
+  return read;
 }
 
 Plan parse(const json& file) {
@@ -32,12 +79,11 @@ Plan parse(const json& file) {
   plan.rendezvous = file.at("rendezvous");
   for (const json& rank : file.at("ranks")) plan.ranks.push_back(read_rank(rank));
   plan.opening.size = static_cast<std::uint32_t>(plan.ranks.size());
-  plan.opening.host = file.at("host");
   plan.opening.serialized = file.at("serialized");
   plan.opening.spin = file.at("spin");
   plan.opening.options = file.at("options");
   plan.opening.timeout = file.at("timeout_ns");
-  for (const json& point : file.at("points")) plan.points.push_back({point.at("index"), point.at("payloads")});
+  for (const json& point : file.at("points")) plan.points.push_back(read_point(point));
   plan.fill = read_fill(file.at("fill"));
   plan.seed = file.at("seed");
   plan.load.reply = read_reply(file.at("reply"));
@@ -49,6 +95,7 @@ Plan parse(const json& file) {
   plan.outstanding = file.at("outstanding");
   plan.threads = file.at("threads");
   plan.warmup = file.at("warmup_ns");
+  plan.check = file.at("check");
   plan.tuned_malloc = file.at("tuned_malloc");
   if (const json& congestion = file.at("congestion"); !congestion.is_null()) plan.congestion = congestion;
   return plan;
@@ -58,13 +105,55 @@ void require(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what);
 }
 
+/// A round of recorded gaps takes time: calls that are all due at once are due without end.
+void check(const Arrivals& arrivals) {
+  require(arrivals.rate > 0, "the rate must be above 0");
+  Nanoseconds round = arrivals.gaps.empty() ? 1 : 0;
+  for (const Nanoseconds gap : arrivals.gaps) {
+    require(gap >= 0, "a recorded gap is below 0");
+    round = later(round, gap);
+  }
+  require(round > 0, "the recorded gaps are all 0");
+}
+
+void check(const Point& point, const Message& message) {
+  require(message.payload < point.payloads.size() &&
+              (message.answer == Message::kNone || message.answer < point.answers.size()),
+          "a message of point " + std::to_string(point.index) + " is of a payload or answer that is not there");
+}
+
+/// A rank that calls has a script, where there are any.
+void check(const Point& point, const RankPlan& rank) {
+  if (point.scripts.empty() || rank.calls.empty()) return;
+  require(rank.script < point.scripts.size(), "there is no script " + std::to_string(rank.script));
+  const Script& script = point.scripts[rank.script];
+  require(!script.steps.empty() && script.period >= 0, "a script has no steps, or takes less than no time");
+  for (const Step& step : script.steps) {
+    std::size_t calls = 0;
+    for (const auto& phase : step.phases) {
+      calls += phase.size();
+      for (const StepCall& call : phase) {
+        check(point, call.message);
+        require(call.peer < rank.calls.size(),
+                "a step calls peer " + std::to_string(call.peer) + ", which is not there");
+        require(call.due >= 0, "a call is due before its step begins");
+      }
+    }
+    require(calls > 0 && step.begin >= 0, "a step has no call, or begins before the first");
+  }
+}
+
 /// What the loops rely on.
 void check(const Plan& plan) {
   require(plan.outstanding > 0 && plan.threads > 0, "there must be a call in flight and a thread to make it");
   require(plan.load.timeout > 0, "the timeout must be above 0");
-  require(!plan.load.arrivals || plan.load.arrivals->rate > 0, "the rate must be above 0");
+  if (plan.load.arrivals) check(*plan.load.arrivals);
   for (const Point& point : plan.points) {
+    if (point.collective) require(point.collective->elements > 0, "an operation is over nothing");
     require(!point.payloads.empty(), "point " + std::to_string(point.index) + " has no payload");
+    for (const Message& message : point.messages) check(point, message);
+    for (const RankPlan& rank : plan.ranks) check(point, rank);
+    require(point.scripts.empty() || plan.threads == 1, "steps are gone through by one thread");
   }
   for (const RankPlan& rank : plan.ranks) {
     for (const std::uint32_t called : rank.calls) {
@@ -80,7 +169,9 @@ Opening Plan::opening_of(std::uint32_t rank) const {
   Opening mine = opening;
   mine.rank = rank;
   mine.serves = ranks[rank].serves;
+  mine.host = ranks[rank].host;
   mine.port = ranks[rank].port;
+  mine.alone = mine.serves ? ranks[rank].calls.empty() : threads <= 1;
   return mine;
 }
 

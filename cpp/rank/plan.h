@@ -7,21 +7,27 @@
 #include <vector>
 
 #include "channels/open.h"
-#include "core/loop.h"
+#include "core/steps.h"
 
 namespace tensorwire {
 
-/// One row of a sweep: the payloads that are sent in turn.
+/// One row of a sweep: the payloads, and what is sent of them.
 struct Point {
   std::uint32_t index = 0;
   std::vector<std::vector<std::uint64_t>> payloads;
+  std::vector<std::vector<std::uint64_t>> answers;  // what replies may bring, where they were recorded
+  std::vector<Message> messages;                    // in their order; none: all payloads in turn
+  std::vector<Script> scripts;                      // in place of messages: what workers do, step by step
+  std::optional<Collective> collective;             // in place of all that: what all ranks do together
 };
 
 /// What distinguishes one rank from another.
 struct RankPlan {
   bool serves = false;
+  std::string host;  // the address that is its own
   std::uint16_t port = 0;
   std::vector<std::uint32_t> calls;  // the ranks it calls
+  std::uint32_t script = 0;          // which of the scripts it follows
   std::vector<int> cores;            // where it may run; empty: anywhere
 };
 
@@ -36,6 +42,7 @@ struct Plan {
   std::uint32_t outstanding = 1;  // calls in flight to each peer
   std::uint32_t threads = 1;      // calling threads of a rank
   Nanoseconds warmup = 0;
+  bool check = true;  // compare the bytes before they are counted
   bool tuned_malloc = true;
   std::optional<std::string> congestion;  // TCP congestion control of every socket
 

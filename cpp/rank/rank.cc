@@ -16,6 +16,7 @@
 #include "rank/callers.h"
 #include "rank/facts.h"
 #include "rank/meeting.h"
+#include "rank/part.h"
 #include "rank/plan.h"
 #include "rank/process.h"
 #include "rank/usage.h"
@@ -32,7 +33,7 @@ double loop_cost_ns(const Stack& stack) {
   const std::vector<std::vector<std::uint64_t>> sizes{{64}};
   const PayloadSet payloads(sizes, Fill::zeros, 0);
   const std::unique_ptr<Caller> caller = stack.null_caller(1);
-  caller->prepare(payloads.payloads());
+  caller->prepare(payloads.payloads(), {});
   const Load load{.duration = 1_s, .max_calls = 10'000};
   double least = std::numeric_limits<double>::max();
   for (int batch = 0; batch < batches; ++batch) {
@@ -62,33 +63,29 @@ class Rank {
         meeting_(meeting),
         stack_(stack),
         channel_(stack.open(plan.opening_of(rank), meeting)),
-        meter_(interface_of(plan.opening.host)) {
+        meter_(interface_of(plan.ranks[rank].host)) {
     apply_congestion();
     meeting_.all_gather("");  // nobody connects before every listening socket has its congestion control
   }
 
   void run() {
-    for (const Point& point : plan_.points) run_point(point);
+    for (const Point& point : plan_.points) point.collective ? run_collective(point) : run_point(point);
   }
 
  private:
   /// One point, as far as this rank has come with it.
   struct Progress {
     std::optional<Callers> callers;  // none where the rank only serves
-    std::span<const Payload> payloads;
-    Served served;        // before the clock started
-    Serialization spent;  // likewise
+    std::optional<Traffic> traffic;  // of the callers
+    Served served;                   // before the clock started
+    Serialization spent;             // likewise
     std::vector<Recording> recordings;
   };
 
   void run_point(const Point& point) {
     Progress progress;
     if (!measure(point, progress)) return;
-    json measurement = meter_.stop();
-    measurement["point"] = point.index;
-    measurement["rank"] = rank_;
-    measurement["calling"] = nullptr;
-    measurement["serving"] = nullptr;
+    json measurement = measured(point);
     if (progress.callers) {
       measurement["calling"] = describe(progress.recordings, *progress.callers);
       measurement["calling"]["serialization"] = describe(progress.callers->spent() - progress.spent);
@@ -99,16 +96,74 @@ class Rank {
     hand_in("measurement", measurement);
   }
 
+  /// What the process used in the window that ends now; whoever called or served adds what it saw.
+  json measured(const Point& point) {
+    json measurement = meter_.stop();
+    measurement["point"] = point.index;
+    measurement["rank"] = rank_;
+    measurement["calling"] = nullptr;
+    measurement["serving"] = nullptr;
+    return measurement;
+  }
+
+  /// All ranks make the same number of calls, which they count from how long those of the pass before took.
+  void run_collective(const Point& point) {
+    std::optional<Part>& part = parts_.emplace_back();
+    const bool ready = together(point, "prepare",
+                                [&] {
+                                  part.emplace(plan_, rank_, point, *channel_);
+                                  apply_congestion();
+                                }) &&
+                       together(point, "check", [&] {
+                         if (plan_.check) part->check();
+                         hand_in_facts();
+                       });
+    std::optional<Recording> recording;
+    const std::uint64_t calls = ready ? warm_up(point, *part) : 0;
+    if (calls == 0 || !together(point, "ready", [&] { meter_.start(); }) ||
+        !together(point, "measure", [&] { recording = part->run(calls, plan_.load.duration); })) {
+      return;
+    }
+    json measurement = measured(point);
+    measurement["calling"] = describe({*recording});
+    measurement["calling"]["serialization"] = describe(Serialization{});
+    if (plan_.check) measurement["calling"]["checked"] = part->checked();
+    parts_.pop_back();
+    hand_in("measurement", measurement);
+  }
+
+  /// The calls to be measured; 0 when any rank failed.
+  std::uint64_t warm_up(const Point& point, Part& part) {
+    const std::uint64_t most = plan_.load.max_calls;
+    const auto pass = [&](std::uint64_t calls, Nanoseconds duration) {
+      return slowest(point, "warm-up", [&] { return part.run(calls, duration).elapsed(); });
+    };
+    std::uint64_t calls = 1;
+    std::optional<Nanoseconds> took = pass(calls, plan_.load.duration);
+    while (took && *took < telling(plan_.load.duration) && (most == 0 || calls < most)) {
+      calls = most == 0 ? 2 * calls : std::min(2 * calls, most);
+      took = pass(calls, plan_.load.duration);
+    }
+    if (took && plan_.warmup > 0) {
+      calls = calls_within(plan_.warmup, calls, *took, most);
+      took = pass(calls, plan_.warmup);
+    }
+    return took ? calls_within(plan_.load.duration, calls, *took, most) : 0;
+  }
+
   /// False when any rank failed.
   bool measure(const Point& point, Progress& progress) {
     std::optional<Callers>& callers = progress.callers;
     const auto call = [&](Nanoseconds duration) {
-      return callers->run(progress.payloads, duration, plan_.load.max_calls);
+      const std::uint64_t most = plan_.load.max_calls;
+      if (point.scripts.empty()) return callers->run(*progress.traffic, duration, most);
+      return callers->run(*progress.traffic, point.scripts[plan_.ranks[rank_].script], duration, most);
     };
-    return together(point, "prepare", [&] { prepare(point, progress); }) &&
+    return (point.answers.empty() || together(point, "answer", [&] { give_answers(point); })) &&
+           together(point, "prepare", [&] { prepare(point, progress); }) &&
            together(point, "check",
                     [&] {
-                      if (callers) callers->check(progress.payloads);
+                      if (callers && plan_.check) callers->check(*progress.traffic);
                       hand_in_facts();
                     }) &&
            together(point, "warm-up",
@@ -126,29 +181,49 @@ class Rank {
            });
   }
 
+  /// Both ends make the same bytes, of another seed than those of the requests: an echo is no answer.
+  void give_answers(const Point& point) {
+    answers_ = answer_memory_.emplace_back(point.answers, plan_.fill, plan_.seed + 1).payloads();
+    channel_->answer_with(answers_);
+  }
+
   void prepare(const Point& point, Progress& progress) {
     if (plan_.ranks[rank_].calls.empty()) return;
-    progress.payloads = memory_.emplace_back(point.payloads, plan_.fill, plan_.seed).payloads();
+    const PayloadSet& made = memory_.emplace_back(point.payloads, plan_.fill, plan_.seed);
+    const bool answered = !point.answers.empty();
+    progress.traffic.emplace(made.payloads(), answered ? answers_ : std::span<const Payload>(), point.messages);
     progress.callers.emplace(plan_, rank_, *channel_);
-    progress.callers->prepare(progress.payloads);
+    progress.callers->prepare(*progress.traffic);
     apply_congestion();
   }
 
   /// Does one stage and waits for the others to have done it. False when any rank failed: all leave the point.
   template <class Work>
   bool together(const Point& point, const char* stage, Work work) {
+    return slowest(point, stage,
+                   [&] {
+                     work();
+                     return Nanoseconds{1};
+                   })
+        .has_value();
+  }
+
+  /// The same; of the times that the ranks took for it, as `work` tells, the longest, or none when any rank failed.
+  template <class Work>
+  std::optional<Nanoseconds> slowest(const Point& point, const char* stage, Work work) {
     if (rank_ == 0) hand_in("stage", {{"point", point.index}, {"name", stage}});
-    bool done = false;
+    Nanoseconds took = 0;
     try {
-      work();
-      done = true;
+      took = std::max<Nanoseconds>(1, work());
     } catch (const ChannelError& error) {
       fail(point, stage, error.type(), error.what());
     } catch (const std::bad_alloc&) {
       fail(point, stage, "ChannelError", "this rank could not get the memory for the payloads");
     }
-    const std::vector<std::string> all = meeting_.all_gather(done ? "1" : "0");
-    return std::all_of(all.begin(), all.end(), [](const std::string& each) { return each == "1"; });
+    std::vector<Nanoseconds> all;
+    for (const std::string& each : meeting_.all_gather(std::to_string(took))) all.push_back(std::stoll(each));
+    const auto [least, most] = std::minmax_element(all.begin(), all.end());
+    return *least == 0 ? std::nullopt : std::optional(*most);
   }
 
   void fail(const Point& point, const char* stage, const char* type, const std::string& message) {
@@ -183,6 +258,9 @@ class Rank {
   const Stack& stack_;
   // Of a point that failed until the channel is closed: calls that were given up may still be on their way out of it.
   std::list<PayloadSet> memory_;
+  std::list<std::optional<Part>> parts_;
+  std::list<PayloadSet> answer_memory_;  // of all points: whoever is connected may still ask for them
+  std::span<const Payload> answers_;     // of this point
   std::unique_ptr<Channel> channel_;
   Meter meter_;
   bool facts_known_ = false;

@@ -1,123 +1,8 @@
-// What every native stack promises, over ranks that live in one process.
-#include <doctest/doctest.h>
-#include <unistd.h>
-
-#include <barrier>
-#include <filesystem>
-#include <functional>
-#include <future>
-#include <numeric>
-#include <thread>
-
-#include "channels/open.h"
-#include "core/check.h"
-#include "core/clock.h"
-#include "core/errors.h"
-#include "core/loop.h"
+// What every native stack promises of calls, over ranks that live in one process.
+#include "tests/channel_contract.h"
 
 using namespace tensorwire;
-
-namespace {
-
-using Sizes = std::vector<std::vector<std::uint64_t>>;
-
-/// Ranks that are threads meet here.
-class Meeting {
- public:
-  explicit Meeting(std::size_t ranks) : blobs_(ranks), barrier_(static_cast<std::ptrdiff_t>(ranks)) {}
-
-  std::vector<std::string> all_gather(std::size_t rank, std::string_view blob) {
-    blobs_[rank] = blob;
-    barrier_.arrive_and_wait();
-    return blobs_;
-  }
-
- private:
-  std::vector<std::string> blobs_;
-  std::barrier<> barrier_;
-};
-
-class Seat final : public Rendezvous {
- public:
-  Seat(Meeting& meeting, std::size_t rank) : meeting_(meeting), rank_(rank) {}
-  std::vector<std::string> all_gather(std::string_view blob) override { return meeting_.all_gather(rank_, blob); }
-
- private:
-  Meeting& meeting_;
-  std::size_t rank_;
-};
-
-/// Channels of one process, of which the first `serving` serve.
-std::vector<std::unique_ptr<Channel>> open_all(std::uint32_t ranks, std::uint32_t serving, const Opening& like) {
-  Meeting meeting(ranks);
-  std::vector<std::future<std::unique_ptr<Channel>>> opening;
-  for (std::uint32_t rank = 0; rank < ranks; ++rank) {
-    opening.push_back(std::async(std::launch::async, [&meeting, rank, ranks, serving, own = like]() mutable {
-      own.rank = rank;
-      own.size = ranks;
-      own.serves = rank < serving;
-      Seat seat(meeting, rank);
-      return open(own, seat);
-    }));
-  }
-  std::vector<std::unique_ptr<Channel>> channels;
-  for (auto& one : opening) channels.push_back(one.get());
-  return channels;
-}
-
-bool moves_nothing(const Channel& channel) { return channel.settings().at("transport") == "none"; }
-
-std::vector<std::uint64_t> many(std::size_t count, std::uint64_t size) { return std::vector(count, size); }
-
-/// One byte, more buffers than one writev takes, large ones, and mixes as they occur in training.
-const Sizes kShapes = {
-    {1},
-    {32},
-    {65536},
-    {4 << 20},
-    many(2000, 7),
-    many(2000, 1),
-    {10, 10 << 10, 1 << 20, 10, 10 << 10, 1 << 20, 10, 10 << 10, 1 << 20, 1 << 20},
-    {3, 1, 16384, 5, 65537},
-};
-
-PayloadSet payloads(const Sizes& sizes) { return PayloadSet(sizes, Fill::random, 1); }
-
-constexpr Nanoseconds kLong = 60_s;
-
-Recording run(Caller& caller, const PayloadSet& set, std::uint32_t slots, std::uint64_t calls, Reply reply) {
-  const Load load{.slots = slots, .reply = reply, .duration = kLong, .max_calls = calls, .timeout = kLong};
-  SteadyClock clock;
-  return Loop(caller, set.payloads(), load, clock).run();
-}
-
-/// Every way of opening the stack that the contract holds for: the default ones, and its own alternatives, which it
-/// has when its settings name them.
-std::vector<Opening> openings() {
-  std::vector<Opening> all(3);
-  all[1].serialized = true;
-  all[2].spin = true;
-  const Settings settings = open_all(1, 0, {})[0]->settings();
-  if (settings.contains("call")) {
-    all.emplace_back().options = {{"call", "stream"}};
-    all.emplace_back(all.back()).serialized = true;
-  }
-  if (settings.contains("connections")) {
-    all.emplace_back().options = {{"connections", 2}, {"server_queues", 2}, {"server_threads", 3}};
-  }
-  return all;
-}
-
-void over_all(const std::function<void(const Opening&)>& promise) {
-  for (const Opening& opening : openings()) {
-    CAPTURE(opening.serialized);
-    CAPTURE(opening.spin);
-    CAPTURE(opening.options.dump());
-    promise(opening);
-  }
-}
-
-}  // namespace
+using namespace tensorwire::contract;
 
 TEST_CASE("the bytes of every shape come back, on every slot") {
   over_all([](const Opening& opening) {
@@ -125,8 +10,8 @@ TEST_CASE("the bytes of every shape come back, on every slot") {
     const PayloadSet set = payloads(kShapes);
     const std::vector<std::uint32_t> slots{0, 0, 0};
     const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
-    CHECK_NOTHROW(check(*caller, set.payloads(), 3, kLong));
+    caller->prepare(set.payloads(), {});
+    CHECK_NOTHROW(check(*caller, set.payloads(), {}, 3, kLong));
   });
 }
 
@@ -139,8 +24,8 @@ TEST_CASE("compression, where there is any, gives the same bytes") {
     const PayloadSet set(Sizes{{1}, {10, 70'000, 3}}, Fill::float32, 1);
     const std::vector<std::uint32_t> slots{0};
     const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
-    CHECK_NOTHROW(check(*caller, set.payloads(), 1, kLong));
+    caller->prepare(set.payloads(), {});
+    CHECK_NOTHROW(check(*caller, set.payloads(), {}, 1, kLong));
   }
 }
 
@@ -150,7 +35,7 @@ TEST_CASE("an acknowledgement tells the bytes that arrived, and the server count
     const PayloadSet set = payloads(kShapes);
     const std::vector<std::uint32_t> slots{0};
     const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
+    caller->prepare(set.payloads(), {});
     std::uint64_t sent = 0;
     for (std::uint32_t i = 0; i < set.payloads().size(); ++i) {
       caller->call({0, i, Reply::acknowledge});
@@ -173,14 +58,14 @@ TEST_CASE("many calls are in flight, and each comes back once") {
     const PayloadSet set = payloads({{32}, {1, 2, 3}, many(100, 9), {100'000}});
     const std::vector<std::uint32_t> slots(8, 0);
     const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
+    caller->prepare(set.payloads(), {});
     for (const Reply reply : {Reply::echo, Reply::acknowledge}) {
       const Served before = channels[0]->served();
       const Recording recording = run(*caller, set, 8, 400, reply);
       CHECK(recording.calls() == 400);
       if (moves_nothing(*channels[0])) continue;
       CHECK(channels[0]->served().calls - before.calls == 400);
-      CHECK(channels[0]->served().bytes - before.bytes == recording.bytes());
+      CHECK(channels[0]->served().bytes - before.bytes == recording.moved().sent);
     }
   });
 }
@@ -191,8 +76,8 @@ TEST_CASE("large payloads in both directions at once do not wait for each other"
     const PayloadSet set = payloads({{4 << 20}, {3 << 20, 1 << 20}});
     const std::vector<std::uint32_t> slots(4, 0);
     const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
-    CHECK(run(*caller, set, 4, 12, Reply::echo).bytes() == 12 * (4 << 20));
+    caller->prepare(set.payloads(), {});
+    CHECK(run(*caller, set, 4, 12, Reply::echo).moved().sent == 12 * (4 << 20));
   });
 }
 
@@ -202,11 +87,11 @@ TEST_CASE("a caller prepares other payloads when nothing is in flight") {
     const std::vector<std::uint32_t> slots(2, 0);
     const auto caller = channels[1]->caller(slots);
     const PayloadSet small = payloads({{5}, {6, 7}});
-    caller->prepare(small.payloads());
-    CHECK_NOTHROW(check(*caller, small.payloads(), 2, kLong));
+    caller->prepare(small.payloads(), {});
+    CHECK_NOTHROW(check(*caller, small.payloads(), {}, 2, kLong));
     const PayloadSet large = payloads({{70'000, 1}});
-    caller->prepare(large.payloads());
-    CHECK_NOTHROW(check(*caller, large.payloads(), 2, kLong));
+    caller->prepare(large.payloads(), {});
+    CHECK_NOTHROW(check(*caller, large.payloads(), {}, 2, kLong));
   });
 }
 
@@ -217,8 +102,8 @@ TEST_CASE("two callers on two threads share a channel") {
     const auto call = [&] {
       const std::vector<std::uint32_t> slots(2, 0);
       const auto caller = channels[1]->caller(slots);
-      caller->prepare(set.payloads());
-      check(*caller, set.payloads(), 2, kLong);
+      caller->prepare(set.payloads(), {});
+      check(*caller, set.payloads(), {}, 2, kLong);
       return run(*caller, set, 2, 200, Reply::echo).calls();
     };
     auto one = std::async(std::launch::async, call);
@@ -237,7 +122,7 @@ TEST_CASE("every rank calls every other while it serves") {
       calls.push_back(std::async(std::launch::async, [&, rank] {
         const std::vector<std::uint32_t> slots{(rank + 1) % 3, (rank + 2) % 3};
         const auto caller = channels[rank]->caller(slots);
-        caller->prepare(set.payloads());
+        caller->prepare(set.payloads(), {});
         return run(*caller, set, 2, 20, Reply::echo).calls();
       }));
     }
@@ -255,7 +140,7 @@ TEST_CASE("a slot talks to the rank it was given") {
     const PayloadSet set = payloads({{50}});
     const std::vector<std::uint32_t> slots{1, 0, 1};
     const auto caller = channels[2]->caller(slots);
-    caller->prepare(set.payloads());
+    caller->prepare(set.payloads(), {});
     run(*caller, set, 3, 3, Reply::echo);
     if (moves_nothing(*channels[0])) return;
     CHECK(channels[0]->served().calls == 1);
@@ -271,8 +156,8 @@ TEST_CASE("a look at a caller with nothing in flight finds nothing") {
     const auto caller = channels[1]->caller(slots);
     Completion done{};
     CHECK(caller->wait({&done, 1}, 0) == 0);
-    caller->prepare(set.payloads());
-    check(*caller, set.payloads(), 1, kLong);
+    caller->prepare(set.payloads(), {});
+    check(*caller, set.payloads(), {}, 1, kLong);
     CHECK(caller->wait({&done, 1}, 0) == 0);
     CHECK(caller->wait({&done, 1}, 1_ms) == 0);
   });
@@ -284,7 +169,7 @@ TEST_CASE("polling finds replies") {
     const PayloadSet set = payloads({{32}, {100'000}});
     const std::vector<std::uint32_t> slots(2, 0);
     const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
+    caller->prepare(set.payloads(), {});
     const Load load{.slots = 2, .duration = kLong, .max_calls = 100, .timeout = kLong, .spin = true};
     SteadyClock clock;
     CHECK(Loop(*caller, set.payloads(), load, clock).run().calls() == 100);
@@ -299,8 +184,8 @@ TEST_CASE("the time for serialization is kept where there is any, on both sides"
   const PayloadSet set = payloads({{100'000}});
   const std::vector<std::uint32_t> slots{0};
   const auto caller = channels[1]->caller(slots);
-  caller->prepare(set.payloads());
-  check(*caller, set.payloads(), 1, kLong);
+  caller->prepare(set.payloads(), {});
+  check(*caller, set.payloads(), {}, 1, kLong);
   CHECK(caller->spent().serialize > 0);
   CHECK(caller->spent().deserialize > 0);
   CHECK(channels[0]->served().spent.serialize > 0);
@@ -314,81 +199,11 @@ TEST_CASE("a caller that goes with calls in flight leaves the channel as it was"
     const std::vector<std::uint32_t> slots(4, 0);
     for (const Reply reply : {Reply::echo, Reply::acknowledge}) {
       const auto leaving = channels[1]->caller(slots);
-      leaving->prepare(set.payloads());
+      leaving->prepare(set.payloads(), {});
       for (std::uint32_t slot = 0; slot < 4; ++slot) leaving->call({slot, 0, reply});
     }
     const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
-    CHECK_NOTHROW(check(*caller, set.payloads(), 4, kLong));
+    caller->prepare(set.payloads(), {});
+    CHECK_NOTHROW(check(*caller, set.payloads(), {}, 4, kLong));
   });
-}
-
-TEST_CASE("a peer that goes away is noticed") {
-  over_all([](const Opening& opening) {
-    auto channels = open_all(2, 1, opening);
-    if (moves_nothing(*channels[0])) return;
-    const PayloadSet set = payloads({{1000}});
-    const std::vector<std::uint32_t> slots{0};
-    const auto caller = channels[1]->caller(slots);
-    caller->prepare(set.payloads());
-    check(*caller, set.payloads(), 1, kLong);
-    channels[0].reset();
-    CHECK_THROWS_AS(
-        {
-          caller->call({0, 0, Reply::echo});
-          Completion done{};
-          caller->wait({&done, 1}, kLong);
-        },
-        PeerLost);
-  });
-}
-
-TEST_CASE("a peer that goes away while calls are under way is noticed") {
-  over_all([](const Opening& opening) {
-    auto channels = open_all(2, 1, opening);
-    if (moves_nothing(*channels[0])) return;
-    const PayloadSet set = payloads({{1000}});
-    std::promise<void> calling;
-    auto lost = std::async(std::launch::async, [&] {
-      const std::vector<std::uint32_t> slots(4, 0);
-      const auto caller = channels[1]->caller(slots);
-      caller->prepare(set.payloads());
-      check(*caller, set.payloads(), 4, kLong);
-      calling.set_value();
-      run(*caller, set, 4, 0, Reply::echo);
-    });
-    calling.get_future().wait();
-    channels[0].reset();
-    CHECK_THROWS_AS(lost.get(), PeerLost);
-  });
-}
-
-TEST_CASE("sockets in a directory serve like addresses") {
-  const auto directory = std::filesystem::temp_directory_path() / ("tensorwire-" + std::to_string(getpid()));
-  std::filesystem::create_directory(directory);
-  Opening opening;
-  opening.host = "unix:" + directory.string();
-  {
-    const auto channels = open_all(3, 2, opening);
-    const PayloadSet set = payloads({{1}, {100'000}});
-    const std::vector<std::uint32_t> slots{0, 1};
-    const auto caller = channels[2]->caller(slots);
-    caller->prepare(set.payloads());
-    CHECK_NOTHROW(check(*caller, set.payloads(), 2, kLong));
-    const std::string transport = channels[2]->settings().at("transport");
-    CHECK((transport == "unix" || transport == "none"));
-  }
-  std::filesystem::remove_all(directory);
-}
-
-TEST_CASE("an address that somebody has is refused before the ranks meet") {
-  const auto directory = std::filesystem::temp_directory_path() / ("tensorwire-held-" + std::to_string(getpid()));
-  std::filesystem::create_directory(directory);
-  Opening opening;
-  opening.host = "unix:" + directory.string();
-  {
-    const auto holding = open_all(1, 1, opening);
-    if (!moves_nothing(*holding[0])) CHECK_THROWS_AS(open_all(1, 1, opening), AddressInUse);
-  }
-  std::filesystem::remove_all(directory);
 }

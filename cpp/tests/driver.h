@@ -18,7 +18,16 @@ namespace tensorwire {
 /// One rank's connection, as the driver sees it.
 class Guest {
  public:
-  explicit Guest(const Socket& listening) : socket_(accept(listening.fd(), nullptr, nullptr)) {}
+  explicit Guest(const Socket& listening) : socket_(accept(listening.fd(), nullptr, nullptr)) {
+    say(std::string("C") + kChallenge);
+    hello_ = hear();
+    say("W");
+  }
+
+  static constexpr const char* kChallenge = "who are you?";
+
+  /// What it answered.
+  const std::string& hello() const { return hello_; }
 
   /// The next frame; empty when the rank is gone.
   std::string hear() const {
@@ -47,6 +56,7 @@ class Guest {
 
  private:
   Socket socket_;
+  std::string hello_;
 };
 
 /// Listens, and does with the rank that comes as the script says. Returns what the script returns, once it is over.

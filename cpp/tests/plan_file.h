@@ -13,12 +13,13 @@ namespace tensorwire {
 /// Two ranks, of which 1 calls 0.
 inline nlohmann::json any_plan() {
   return nlohmann::json::parse(R"({
-    "rendezvous": "127.0.0.1:1", "host": "127.0.0.1", "options": {}, "serialized": false,
-    "ranks": [{"serves": true, "port": 50001, "calls": [], "cores": []},
-              {"serves": false, "port": 0, "calls": [0], "cores": []}],
-    "points": [{"index": 0, "payloads": [[10, 20], [5]]}],
+    "rendezvous": "127.0.0.1:1", "options": {}, "serialized": false,
+    "ranks": [{"serves": true, "host": "127.0.0.1", "port": 50001, "calls": [], "script": 0, "cores": []},
+              {"serves": false, "host": "127.0.0.1", "port": 0, "calls": [0], "script": 0, "cores": []}],
+    "points": [{"index": 0, "payloads": [[10, 20], [5]], "answers": [], "messages": [], "scripts": [],
+                "collective": null}],
     "fill": "random", "seed": 1, "reply": "echo", "outstanding": 1, "threads": 1, "arrivals": null,
-    "warmup_ns": 0, "duration_ns": 1000000, "max_calls": 0, "timeout_ns": 1000000000, "spin": false,
+    "warmup_ns": 0, "check": true, "duration_ns": 1000000, "max_calls": 0, "timeout_ns": 1000000000, "spin": false,
     "tuned_malloc": false, "congestion": null})");
 }
 

@@ -22,13 +22,14 @@ class Asked final : public Channel {
     callers.emplace_back(slots.begin(), slots.end());
     return null_caller(static_cast<std::uint32_t>(slots.size()));
   }
+  void answer_with(std::span<const Payload>) override {}
   Served served() const override { return {}; }
   Settings settings() const override { return {}; }
 };
 
 class Broken final : public Caller {
  public:
-  void prepare(std::span<const Payload>) override {}
+  void prepare(std::span<const Payload>, std::span<const Payload>) override {}
   void call(Call) override { throw PeerLost("gone"); }
   std::size_t wait(std::span<Completion>, Nanoseconds) override { return 0; }
   void reply(std::uint32_t, const Sink&) override {}
@@ -41,6 +42,7 @@ class HalfBroken final : public Channel {
     if (made_++ == 1) return std::make_unique<Broken>();
     return null_caller(static_cast<std::uint32_t>(slots.size()));
   }
+  void answer_with(std::span<const Payload>) override {}
   Served served() const override { return {}; }
   Settings settings() const override { return {}; }
 
@@ -50,7 +52,7 @@ class HalfBroken final : public Channel {
 
 Plan plan_of(const Slots& calls, std::uint32_t outstanding, std::uint32_t threads) {
   Plan plan;
-  plan.ranks = {{.serves = false, .port = 0, .calls = calls, .cores = {}}};
+  plan.ranks = {{.serves = false, .host = "", .port = 0, .calls = calls, .script = 0, .cores = {}}};
   plan.outstanding = outstanding;
   plan.threads = threads;
   return plan;
@@ -117,15 +119,16 @@ TEST_CASE("what the threads saw is one measurement of the rank") {
   const Callers callers(plan_of({7, 8}, 2, 2), 0, channel);  // thread 0 calls 7 twice, thread 1 calls 8
   std::vector<Recording> seen(2, Recording(2, 1000));
   seen[0].begin(500);
-  seen[0].complete(0, 10, 500, 510);
-  seen[0].complete(1, 10, 505, 535);
+  seen[0].complete(0, {10, 1}, 500, 510);
+  seen[0].complete(1, {10, 1}, 505, 535);
   seen[1].begin(400);
-  seen[1].complete(1, 20, 400, 420);
-  seen[1].complete(0, 20, 410, 1900);  // after the end: in the last slice
+  seen[1].complete(1, {20, 1}, 400, 420);
+  seen[1].complete(0, {20, 1}, 410, 1900);  // after the end: in the last slice
   seen[1].miss(3);
   const json told = describe(seen, callers);
   CHECK(told["calls"] == 4);
   CHECK(told["bytes"] == 60);
+  CHECK(told["received"] == 4);
   CHECK(told["missed"] == 3);
   CHECK(told["begin_ns"] == 400);
   CHECK(told["elapsed_ns"] == 1500);

@@ -15,21 +15,25 @@ using Memory = std::vector<std::byte>;
 class Echo final : public Caller {
  public:
   std::size_t piece = 1000;
-  bool answers = true;
+  bool replies = true;
   std::function<void(Memory&)> tamper = [](Memory&) {};
   std::vector<Call> calls;
 
-  void prepare(std::span<const Payload> payloads) override { payloads_ = payloads; }
+  void prepare(std::span<const Payload> payloads, std::span<const Payload> answers) override {
+    payloads_ = payloads;
+    answers_ = answers;
+  }
 
   void call(Call call) override {
     calls.push_back(call);
     last_.clear();
-    for (const Bytes buffer : payloads_[call.payload].buffers) last_.insert(last_.end(), buffer.begin(), buffer.end());
+    const Payload& brought = call.reply == Reply::recorded ? answers_[call.answer] : payloads_[call.payload];
+    for (const Bytes buffer : brought.buffers) last_.insert(last_.end(), buffer.begin(), buffer.end());
     tamper(last_);
   }
 
   std::size_t wait(std::span<Completion> done, Nanoseconds) override {
-    if (!answers) return 0;
+    if (!replies) return 0;
     done[0] = {calls.back().slot, last_.size()};
     return 1;
   }
@@ -43,6 +47,7 @@ class Echo final : public Caller {
 
  private:
   std::span<const Payload> payloads_;
+  std::span<const Payload> answers_;
   Memory last_;
 };
 
@@ -51,9 +56,9 @@ const std::vector<std::vector<std::uint64_t>> kSizes{{5, 0, 4096, 1}, {}, {1}, {
 /// The sentence that `check` refuses an echo with; empty when it passes.
 std::string complaint(Echo& echo, std::uint32_t slots = 1) {
   const PayloadSet set(kSizes, Fill::random, 11);
-  echo.prepare(set.payloads());
+  echo.prepare(set.payloads(), {});
   try {
-    check(echo, set.payloads(), slots, 1_s);
+    check(echo, set.payloads(), {}, slots, 1_s);
   } catch (const WrongBytes& wrong) {
     return wrong.what();
   }
@@ -131,10 +136,36 @@ TEST_CASE("an echo that is too short is refused") {
 
 TEST_CASE("no echo in time is a timeout") {
   Echo echo;
-  echo.answers = false;
+  echo.replies = false;
   const PayloadSet set(kSizes, Fill::random, 11);
-  echo.prepare(set.payloads());
-  CHECK_THROWS_AS(check(echo, set.payloads(), 1, 1_s), TransferTimeout);
+  echo.prepare(set.payloads(), {});
+  CHECK_THROWS_AS(check(echo, set.payloads(), {}, 1, 1_s), TransferTimeout);
+}
+
+TEST_CASE("every answer is asked for, and every slot asks for one") {
+  const PayloadSet set(std::vector<std::vector<std::uint64_t>>{{8}}, Fill::random, 11);
+  const PayloadSet answers(kSizes, Fill::random, 11);
+  Echo echo;
+  echo.prepare(set.payloads(), answers.payloads());
+  for (const std::uint32_t slots : {3u, 6u}) {
+    echo.calls.clear();
+    CHECK_NOTHROW(check(echo, set.payloads(), answers.payloads(), slots, 1_s));
+    std::set<std::uint32_t> asked, asking;
+    for (const Call& call : echo.calls) {
+      if (call.reply != Reply::recorded) continue;
+      asked.insert(call.answer);
+      asking.insert(call.slot);
+    }
+    CHECK(asked.size() == kSizes.size());
+    CHECK(asking.size() == slots);
+  }
+
+  echo.tamper = first([](Memory& reply) { reply[7] ^= std::byte{1}; });
+  CHECK_THROWS_WITH_AS(check(echo, set.payloads(), answers.payloads(), 1, 1_s), doctest::Contains("byte 2 of buffer 2"),
+                       WrongBytes);
+  echo.tamper = first([](Memory& reply) { reply.pop_back(); });
+  CHECK_THROWS_WITH_AS(check(echo, set.payloads(), answers.payloads(), 1, 1_s),
+                       doctest::Contains("a recorded reply ends after 4101 B of the 4102 B asked for"), WrongBytes);
 }
 
 }  // namespace

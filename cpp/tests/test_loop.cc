@@ -8,6 +8,7 @@
 
 #include "channels/null.h"
 #include "core/loop.h"
+#include "scripted.h"
 
 static std::size_t allocations = 0;  // of this program so far; it has one thread
 
@@ -17,97 +18,15 @@ static std::size_t allocations = 0;  // of this program so far; it has one threa
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {  // of std::stable_sort
+  ++allocations;
+  return std::malloc(size);
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace tensorwire {
 namespace {
-
-constexpr Nanoseconds operator""_us(unsigned long long microseconds) {
-  return static_cast<Nanoseconds>(microseconds) * 1'000;
-}
-constexpr Nanoseconds kNever = std::numeric_limits<Nanoseconds>::max();
-
-/// A server whose calls take as long as the script says, on a clock that only it moves: to the next reply
-/// where the loop waits, by 1 us where it looks.
-class Scripted final : public Caller {
- public:
-  struct Started {
-    Call call;
-    Nanoseconds at;
-  };
-  using Script = std::function<Nanoseconds(const Started&, std::size_t n)>;
-
-  Scripted(ManualClock& clock, Script takes) : clock_(clock), takes_(std::move(takes)) {}
-
-  Nanoseconds starting = 0;      // what it takes to start a call
-  std::int64_t lost = 0;         // bytes that every reply lacks
-  std::vector<Started> started;  // every call so far
-  std::size_t most = 0;          // calls in flight at the same time
-  std::size_t looks = 0;         // waits without a timeout
-
-  void prepare(std::span<const Payload> payloads) override { payloads_ = payloads; }
-
-  void call(Call call) override {
-    const Started now{call, clock_.now()};
-    const Nanoseconds takes = takes_(now, started.size());
-    clock_.advance(starting);
-    const auto size = static_cast<std::int64_t>(payloads_[call.payload].size);
-    const Completion completion{call.slot, static_cast<std::uint64_t>(size - lost)};
-    pending_.push_back({takes == kNever ? kNever : now.at + takes, completion});
-    started.push_back(now);
-    most = std::max(most, pending_.size());
-  }
-
-  std::size_t wait(std::span<Completion> done, Nanoseconds timeout) override {
-    if (timeout == 0) ++looks;
-    Nanoseconds first = kNever;
-    for (const auto& [ready, _] : pending_) first = std::min(first, ready);
-    if (first > clock_.now() + timeout) {
-      clock_.advance(timeout == 0 ? 1_us : timeout);
-      return 0;
-    }
-    clock_.idle_until(first);
-    std::size_t n = 0;
-    std::erase_if(pending_, [&](const Pending& one) {
-      if (one.ready > clock_.now() || n == done.size()) return false;
-      done[n++] = one.completion;
-      return true;
-    });
-    return n;
-  }
-
-  void reply(std::uint32_t, const Sink&) override {}
-
- private:
-  struct Pending {
-    Nanoseconds ready;
-    Completion completion;
-  };
-  ManualClock& clock_;
-  Script takes_;
-  std::span<const Payload> payloads_;
-  std::vector<Pending> pending_;
-};
-
-Scripted::Script always(Nanoseconds takes) {
-  return [takes](const Scripted::Started&, std::size_t) { return takes; };
-}
-
-/// One server, a scripted loop, and what came out.
-struct Bench {
-  ManualClock clock;
-  Scripted server;
-  PayloadSet payloads;
-
-  explicit Bench(Scripted::Script takes, const std::vector<std::vector<std::uint64_t>>& sizes = {{100}})
-      : server(clock, std::move(takes)), payloads(sizes, Fill::zeros, 1) {
-    clock.advance(5_s);  // no loop may count on a clock that begins at zero
-    server.prepare(payloads.payloads());
-  }
-
-  Recording run(const Load& load) { return Loop<ManualClock>(server, payloads.payloads(), load, clock).run(); }
-};
 
 std::uint64_t calls_above(const Recording& recording, Nanoseconds latency) {
   std::uint64_t calls = 0;
@@ -120,7 +39,7 @@ TEST_CASE("closed loop: calls, bytes, latencies and time are exact") {
   Bench bench(always(10_us));
   const Recording seen = bench.run({.duration = 1_ms});
   CHECK(seen.calls() == 100);
-  CHECK(seen.bytes() == 100 * 100);
+  CHECK(seen.moved().sent == 100 * 100);
   CHECK(seen.latency().min() == 10_us);
   CHECK(seen.latency().max() == 10_us);
   CHECK(seen.latency().sum() == 1_ms);
@@ -204,7 +123,7 @@ TEST_CASE("payloads take turns, and each call counts its own bytes") {
   for (const auto& arrivals : {std::optional<Arrivals>{}, std::optional<Arrivals>{{.rate = 50'000}}}) {
     Bench bench(always(10_us), {{1, 2}, {30}, {}});
     const Recording seen = bench.run({.slots = 2, .max_calls = 8, .arrivals = arrivals});
-    CHECK(seen.bytes() == 3 * 3 + 3 * 30 + 2 * 0);
+    CHECK(seen.moved().sent == 3 * 3 + 3 * 30 + 2 * 0);
     std::uint32_t turns[] = {0, 1};  // slot s begins with the s-th
     for (const auto& [call, at] : bench.server.started) CHECK(call.payload == turns[call.slot]++ % 3);
   }
@@ -226,7 +145,7 @@ TEST_CASE("the series shows a stall in the interval where it ended") {
     CHECK(interval.max_ns == (i == 70 ? 205_ms : interval.calls > 0 ? 1_ms : 0));
   }
   CHECK(calls == seen.calls());
-  CHECK(bytes == seen.bytes());
+  CHECK(bytes == seen.moved().sent);
 }
 
 TEST_CASE("the last interval holds the replies that come after the end") {
@@ -377,7 +296,7 @@ TEST_CASE("open loop: the seed is the schedule") {
 TEST_CASE("over the null channel every call comes back at once, and the loop allocates nothing") {
   const PayloadSet payloads(std::vector<std::vector<std::uint64_t>>{{10, 20}, {5}}, Fill::random, 1);
   const auto caller = null_caller(4);
-  caller->prepare(payloads.payloads());
+  caller->prepare(payloads.payloads(), {});
   SteadyClock clock;
   for (const auto& arrivals : {std::optional<Arrivals>{}, std::optional<Arrivals>{{.rate = 1e9, .poisson = true}}}) {
     for (const std::uint64_t calls : {4u, 40u, 10'000u}) {
@@ -388,11 +307,31 @@ TEST_CASE("over the null channel every call comes back at once, and the loop all
       const std::size_t taken = allocations - before;
       CHECK(taken == 0);
       CHECK(seen.calls() == calls);
-      CHECK(seen.bytes() == calls / 2 * 35);
+      CHECK(seen.moved().sent == calls / 2 * 35);
       CHECK(seen.elapsed() >= seen.latency().max());
       for (const SlotCount& slot : seen.slots()) CHECK(slot.calls == calls / 4);
     }
   }
+}
+
+TEST_CASE("a step allocates nothing either") {
+  const PayloadSet payloads(std::vector<std::vector<std::uint64_t>>{{10, 20}}, Fill::random, 1);
+  const PayloadSet answers(std::vector<std::vector<std::uint64_t>>{{5}, {}}, Fill::random, 1);
+  const auto caller = null_caller(4);
+  caller->prepare(payloads.payloads(), answers.payloads());
+  const Traffic traffic(payloads.payloads(), answers.payloads());
+  Script script{.steps = {{.begin = 0, .phases = {{}, {}}}}, .period = 0};
+  for (std::uint32_t n = 0; n < 100; ++n) script.steps[0].phases[n % 2].push_back({n % 3 % 2, {0, n % 2}});
+  SteadyClock clock;
+  const Load load{.slots = 4, .duration = 3600_s, .max_calls = 50};
+  StepLoop<SteadyClock> loop(*caller, traffic, script, 2, load, clock);
+  const std::size_t before = allocations;
+  const Recording seen = loop.run();
+  const std::size_t taken = allocations - before;
+  CHECK(taken == 0);
+  CHECK(seen.calls() == 50);
+  CHECK(seen.moved().sent == 50 * 100 * 30);
+  CHECK(seen.moved().received == 50 * 50 * 5);
 }
 
 }  // namespace

@@ -71,11 +71,11 @@ class Stranger {
 };
 
 void check_serves(const Server& server) {
-  const std::string addresses[] = {server.address()};
+  const std::string invitations[] = {text_of(server.invitation())};
   const PayloadSet set(Sizes{{100}, {3, 5}}, Fill::random, 1);
-  TcpCaller caller(kOne, addresses, kLong);
-  caller.prepare(set.payloads());
-  CHECK_NOTHROW(check(caller, set.payloads(), 1, kLong));
+  TcpCaller caller(kOne, invitations, kLong);
+  caller.prepare(set.payloads(), {});
+  CHECK_NOTHROW(check(caller, set.payloads(), {}, 1, kLong));
 }
 
 /// A rank 0 that is not ours: agrees to the layout of whoever connects first and then does as the script says.
@@ -138,6 +138,29 @@ TEST_CASE("a server turns strangers away and goes on serving") {
   check_serves(server);
 }
 
+TEST_CASE("who was not invited is turned away before a byte of memory is taken") {
+  const Server server(kAnywhere, false, 0xfeed'0000'0000'beef);
+  for (const std::uint64_t ticket : {std::uint64_t{0}, std::uint64_t{0xfeed}, ~std::uint64_t{0}}) {
+    const Stranger stranger(server);
+    stranger.say({Kind::layout, 1, std::uint64_t{1} << 20, ticket});
+    CHECK(is_closed(stranger.fd()));
+    const std::string invitations[] = {text_of({server.address(), ticket})};
+    TcpCaller caller(kOne, invitations, kLong);
+    const PayloadSet set(Sizes{{100}}, Fill::random, 1);
+    CHECK_THROWS_AS(caller.prepare(set.payloads(), {}), PeerLost);
+  }
+  check_serves(server);
+}
+
+TEST_CASE("an invitation is read as it was written") {
+  for (const Invitation& each :
+       {Invitation{"127.0.0.1:7", ~std::uint64_t{0}}, {"unix:/a b/rank-0.sock", 10}, {"[::1]:1", 0}}) {
+    const Invitation read = read_invitation(text_of(each));
+    CHECK(read.address == each.address);
+    CHECK(read.ticket == each.ticket);
+  }
+}
+
 TEST_CASE("payloads that there is no memory for are refused") {
   const Server server(kAnywhere, false);
   for (const std::vector<std::uint64_t>& words :
@@ -152,7 +175,7 @@ TEST_CASE("payloads that there is no memory for are refused") {
   const Impostor full([](int) {}, Kind::refused);
   const PayloadSet set(Sizes{{1}}, Fill::zeros, 1);
   TcpCaller caller = full.caller(kOne);
-  CHECK_THROWS_WITH_AS(caller.prepare(set.payloads()), doctest::Contains("could not get the memory"), ChannelError);
+  CHECK_THROWS_WITH_AS(caller.prepare(set.payloads(), {}), doctest::Contains("could not get the memory"), ChannelError);
 }
 
 TEST_CASE("a request that is not of the layout ends the conversation and is not counted") {
@@ -160,7 +183,8 @@ TEST_CASE("a request that is not of the layout ends the conversation and is not 
   for (const Sizes& sizes : {Sizes{{4}}, Sizes{{4}, {4}}}) {
     const std::uint32_t payloads = static_cast<std::uint32_t>(sizes.size());
     for (const Header& request : {Header{Kind::echo, payloads, 4}, Header{Kind::echo, 0, 5}, Header{Kind::layout, 0, 4},
-                                  Header{Kind::refused, 0, 4}, Header{static_cast<Kind>(0), 0, 4}}) {
+                                  Header{Kind::refused, 0, 4}, Header{static_cast<Kind>(0), 0, 4},
+                                  Header{Kind::recorded, 0, 4}, Header{Kind::recorded, 0, 4, ~std::uint64_t{0}}}) {
       const Stranger stranger(server);
       stranger.announce(layout_of(sizes), payloads);
       CHECK(receive_header(stranger.fd()) == Header{Kind::layout, payloads, 2 * payloads * sizeof(std::uint64_t)});
@@ -184,7 +208,7 @@ TEST_CASE("a call that the peer does not take goes out while the caller waits, w
     send_header(fd, request);
   });
   TcpCaller caller = peer.caller(kOne);
-  caller.prepare(set.payloads());
+  caller.prepare(set.payloads(), {});
   caller.call({0, 0, Reply::acknowledge});
   Completion done{};
   CHECK(caller.wait({&done, 1}, 0) == 0);
@@ -205,7 +229,7 @@ TEST_CASE("a reply that trickles in does not hold the caller longer than he wait
   });
   const PayloadSet set(Sizes{{size}}, Fill::zeros, 1);
   TcpCaller caller = peer.caller(kOne);
-  caller.prepare(set.payloads());
+  caller.prepare(set.payloads(), {});
   caller.call({0, 0, Reply::echo});
   Completion done{};
   CHECK(caller.wait({&done, 1}, 1_ms) == 0);
@@ -228,7 +252,7 @@ TEST_CASE("acknowledgements may come in pieces") {
   const std::uint32_t slots[] = {0, 0};
   const PayloadSet set(Sizes{{5}, {7}}, Fill::zeros, 1);
   TcpCaller caller = peer.caller(slots);
-  caller.prepare(set.payloads());
+  caller.prepare(set.payloads(), {});
   caller.call({0, 0, Reply::acknowledge});
   caller.call({1, 1, Reply::acknowledge});
   Completion done[2]{};
@@ -250,7 +274,7 @@ TEST_CASE("a peer that never answers a layout is lost, however long the layout i
   for (const std::size_t buffers : {std::size_t{1}, std::size_t{2'000'000}}) {
     const PayloadSet set(Sizes{std::vector<std::uint64_t>(buffers, 0)}, Fill::zeros, 1);
     TcpCaller caller(kOne, addresses, 10_ms);
-    CHECK_THROWS_AS(caller.prepare(set.payloads()), PeerLost);
+    CHECK_THROWS_AS(caller.prepare(set.payloads(), {}), PeerLost);
   }
 }
 

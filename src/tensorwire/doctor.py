@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tensorwire import environment, preflight, registry
 from tensorwire.benchmarks import Pattern
-from tensorwire.errors import ChannelUnavailable, SpecError, TensorwireError
+from tensorwire.errors import ChannelUnavailable, LauncherUnavailable, SpecError, TensorwireError
 from tensorwire.plan import ports
 from tensorwire.result import Environment
 from tensorwire.spec import Spec, options
@@ -57,6 +57,7 @@ def checks(spec: Spec | None = None) -> list[Check]:
     here = environment.record()
     return [
         *_channels(asked),
+        *_launchers(asked),
         *_limits(asked, pattern),
         *_host(asked, pattern, here),
         *_ports(asked, pattern),
@@ -103,6 +104,21 @@ def _channel(name: str, needed: bool) -> Check:
         return _refused("channels", name, broken, needed)
     finding = " ".join([Path(program[0]).name, *program[1:]])
     return Check(area="channels", name=name, state="ok", finding=finding, needed=needed)
+
+
+def _launchers(spec: Spec) -> Iterator[Check]:
+    names = registry.names("launcher")
+    if spec.launcher not in names:
+        raise SpecError.unknown("launcher", spec.launcher, names)
+    for name in names:
+        launcher, needed = registry.launcher(name), name == spec.launcher
+        words = spec.hosts if needed else {}
+        try:
+            launcher.check(options(launcher.options, f"launcher {name}", words))
+        except LauncherUnavailable as unavailable:
+            yield _refused("launchers", name, unavailable, needed)
+        else:
+            yield Check(area="launchers", name=name, state="ok", finding=launcher.summary, needed=needed)
 
 
 def _limits(spec: Spec, pattern: Pattern) -> Iterator[Check]:
@@ -194,6 +210,10 @@ def _congestion(spec: Spec, default: str) -> Check:
 
 
 def _ports(spec: Spec, pattern: Pattern) -> Iterator[Check]:
+    launcher = registry.launcher(spec.launcher)
+    if launcher.own_addresses:
+        yield _tried("ports", "hosts", "have addresses of their own", lambda: preflight.check_left_out(spec, launcher))
+        return
     finding = _describe_ports(spec, pattern)
     yield _tried("ports", spec.host, finding, lambda: preflight.check_address(spec, pattern))
 

@@ -38,6 +38,14 @@ def decode(data: bytes, kind: type[T], name: str) -> T:
         raise FileFormatError(f"{name} is damaged: {wrong}") from wrong
 
 
+def holds(data: bytes, kind: type[msgspec.Struct]) -> bool:
+    """Whether bytes claim to be a file of `kind`, whatever its version and its state."""
+    try:
+        return msgspec.json.decode(data, type=_Head).format == _defaults(kind).format
+    except msgspec.DecodeError:
+        return False
+
+
 def schema(kind: type[msgspec.Struct]) -> dict[str, object]:
     """The JSON Schema of a file of `kind`."""
     title = _defaults(kind).format

@@ -1,17 +1,18 @@
 """One launch: starts the ranks, holds their rendezvous, and hears what they have to say until all are done."""
 
+import signal
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from tensorwire import errors
 from tensorwire.errors import ChannelError, LaunchError, RankFailed
-from tensorwire.launchers import Command, Exit, Job, Launcher
+from tensorwire.launchers import Command, Exit, Hosts, Job
 from tensorwire.plan import Plan
 from tensorwire.rendezvous import HandedIn, Joined, Left, Meeting
-from tensorwire.result import Failure, Measurement, RankFacts
+from tensorwire.result import Failure, Measurement, Network, RankFacts
 
 _TICK_SECONDS = 0.05
 _OPEN = "open"
@@ -42,7 +43,7 @@ class Fatal(msgspec.Struct, frozen=True, kw_only=True):
         return (kind if known else ChannelError)(f"rank {self.rank}: {self.message}")
 
 
-Told = Stage | RankFacts | Measurement | Failure
+Told = Stage | Network | RankFacts | Measurement | Failure
 
 
 class _Words(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,15 +65,17 @@ class Launch:
         self._make_plan = plan
         self._join_seconds = join_timeout_ns / 1e9
 
-    def run(self, launcher: Launcher, directory: Path) -> Generator[Told, None, None]:
-        """What the ranks tell, as they tell it. Raises LaunchError (RankFailed) when one is lost, ChannelError when one
-        cannot open its channel. However it ends, no rank is left."""
-        with Meeting(len(self._commands)) as meeting:
+    def run(self, hosts: Hosts, directory: Path) -> Generator[Told, None, None]:
+        """What the hosts turned out to be, and what the ranks tell, as they tell it. Raises LaunchError (RankFailed)
+        when one is lost, ChannelError when one cannot open its channel. However it ends, no rank is left."""
+        if hosts.network is not None:
+            yield hosts.network
+        with Meeting(len(self._commands), hosts.meeting_address(directory)) as meeting:
             plan = self._make_plan(meeting.address)
             (directory / "plan.json").write_bytes(msgspec.json.encode(plan))
             commands = [self._complete(command, directory, meeting.token) for command in self._commands]
-            with launcher.start(commands, directory) as job:
-                yield from self._hear(meeting, job, plan)
+            with hosts.start(commands, directory) as job:
+                yield from self._hear(_Watch(hosts, commands, meeting, job), meeting, plan)
 
     def _complete(self, command: Command, directory: Path, token: str) -> Command:
         return msgspec.structs.replace(
@@ -81,8 +84,7 @@ class Launch:
             environment={**command.environment, "TENSORWIRE_TOKEN": token},
         )
 
-    def _hear(self, meeting: Meeting, job: Job, plan: Plan) -> Iterator[Told]:
-        watch = _Watch(self._commands, meeting, job)
+    def _hear(self, watch: "_Watch", meeting: Meeting, plan: Plan) -> Iterator[Told]:
         watch.expect_within(self._join_seconds)
         while not watch.done:
             for event in meeting.pump(_TICK_SECONDS):
@@ -103,7 +105,8 @@ class Launch:
 class _Watch:
     """Knows how long to wait, and whom to blame."""
 
-    def __init__(self, commands: tuple[Command, ...], meeting: Meeting, job: Job) -> None:
+    def __init__(self, hosts: Hosts, commands: Sequence[Command], meeting: Meeting, job: Job) -> None:
+        self._hosts = hosts
         self._commands = commands
         self._meeting = meeting
         self._job = job
@@ -130,7 +133,7 @@ class _Watch:
         now = time.monotonic()
         self._ended.update((each.rank, (each, now)) for each in self._job.exits())
         heard_out = [each for each, since in self._ended.values() if self._is_heard_out(each.rank, now - since)]
-        failed = sorted((each for each in heard_out if each.status != 0), key=lambda each: (each.status > 0, each.rank))
+        failed = sorted((each for each in heard_out if each.status != 0), key=_blame)
         if failed:
             raise self._failure(failed[0])
         if silent := [each.rank for each in heard_out if each.rank in self._meeting.absent]:
@@ -146,8 +149,8 @@ class _Watch:
         return rank in self._left or since > _HEARING_OUT_SECONDS
 
     def _failure(self, ended: Exit) -> RankFailed:
-        role = self._commands[ended.rank].role
-        return RankFailed(ended.rank, role, self._job.host(ended.rank), ended.status, ended.stderr)
+        role, host = self._commands[ended.rank].role, self._hosts.places[ended.rank].host
+        return RankFailed(ended.rank, role, host, ended.status, ended.stderr)
 
     def _overdue(self) -> str:
         absent = self._meeting.absent
@@ -157,17 +160,28 @@ class _Watch:
         return f"{self._names(late)} did not finish a stage of the run within {self._seconds:g} s"
 
     def _name(self, rank: int) -> str:
-        return f"rank {rank} ({self._commands[rank].role})"
+        where = f" on {self._hosts.places[rank].host}" if self._hosts.network else ""
+        return f"rank {rank} ({self._commands[rank].role}{where})"
 
     def _names(self, ranks: list[int]) -> str:
         shown = ", ".join(self._name(rank) for rank in ranks[:4])
         return shown + (f" and {len(ranks) - 4} more" if len(ranks) > 4 else "")
 
 
+def _blame(ended: Exit) -> tuple[bool, bool, int]:
+    """Whom to name first: who was killed, before who ended itself, perhaps for want of the other."""
+    return ended.status > 0, ended.status == -signal.SIGABRT, ended.rank
+
+
 def _longest(plan: Plan, stage: str) -> float:
     """The most seconds that a stage may take: its set time, one call's timeout, and slack."""
     set_ns = {"warm-up": plan.warmup_ns, "measure": plan.duration_ns}.get(stage, 0)
-    slack = _SETTING_UP_SECONDS if stage in (_OPEN, "prepare", "check") else _SLACK_SECONDS
+    if any(point.collective for point in plan.points):
+        set_ns *= 2  # the calls were counted before: a host that became slower meanwhile is waited for
+    slack = _SETTING_UP_SECONDS if stage in (_OPEN, "answer", "prepare", "check") else _SLACK_SECONDS
+    if set_ns and (scripts := [script for point in plan.points for script in point.scripts]):
+        set_ns += max(script.period_ns for script in scripts)  # a step that straddles the end is finished
+        slack += _SETTING_UP_SECONDS
     return (set_ns + plan.timeout_ns) / 1e9 + slack
 
 

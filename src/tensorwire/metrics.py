@@ -9,9 +9,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tensorwire import collective_metrics
 from tensorwire.errors import SpecError
+from tensorwire.recorded import Steps
 from tensorwire.result import Calling, Measurement
-from tensorwire.sample import Sample
+from tensorwire.sample import Sample, stalled
 from tensorwire.spec import Closed
 from tensorwire.stats import Interval, jain_fairness, median_interval, rate
 from tensorwire.stats import bandwidth as bytes_per_second
@@ -108,7 +110,7 @@ def rtt_max(sample: Sample) -> float | None:
 @_metric("RTT mean", "us", "lower")
 def rtt_mean(sample: Sample) -> float | None:
     """Mean round trip."""
-    return sample.latency.mean / 1e3 if sample.calls else None
+    return _mean(sample)
 
 
 @_metric("one-way p50", "us", "lower")
@@ -120,20 +122,72 @@ def one_way_p50(sample: Sample) -> float | None:
 @_metric("one-way mean", "us", "lower")
 def one_way_mean(sample: Sample) -> float | None:
     """Half the mean round trip."""
-    return sample.latency.mean / 2e3 if sample.calls else None
+    return _mean(sample, share=0.5)
 
 
 @_metric("rate", "RPC/s", "higher")
 def rpcs(sample: Sample) -> float | None:
     """Calls completed per second, summed over the calling ranks."""
-    return sum(_rates(sample)) if sample.calling else None
+    return sum(_rates(sample)) if sample.calling and not sample.collective else None
 
 
 @_metric("payload", "MB/s", "higher")
 def bandwidth(sample: Sample) -> float | None:
     """Payload bytes sent per second, one direction, summed over the calling ranks."""
-    sent = [(Bytes(each.bytes), _no_shorter(sample, each.elapsed_ns)) for each in sample.calling if each.calls]
-    return sum(bytes_per_second(*each) for each in sent) / 1e6 if sample.calling else None
+    return _per_second(sample, lambda calling: calling.bytes) if sample.calling and not sample.collective else None
+
+
+@_metric("came back", "MB/s", "higher")
+def bandwidth_back(sample: Sample) -> float | None:
+    """Payload bytes that replies brought per second, summed over the calling ranks."""
+    some = any(map(sample.received_by, sample.calling)) and not sample.collective
+    return _per_second(sample, sample.received_by) if some else None
+
+
+@_metric("steps", "steps/s", "higher")
+def steps(sample: Sample) -> float | None:
+    """Training steps completed per second, summed over the workers."""
+    rates = [rate(each.calls, Nanoseconds(each.elapsed_ns)) for each in sample.calling if each.calls]
+    return sum(rates) if sample.stepped and sample.calling else None
+
+
+@_metric("traffic /step p50", "us", "lower")
+def step_p50(sample: Sample) -> float | None:
+    """Median time that the traffic of a worker's step took."""
+    return _step_percentile(sample, 50)
+
+
+@_metric("traffic /step p99", "us", "lower")
+def step_p99(sample: Sample) -> float | None:
+    """Time that the traffic of 99 % of the workers' steps did not exceed."""
+    return _step_percentile(sample, 99)
+
+
+@_metric("traffic /step mean", "us", "lower")
+def step_mean(sample: Sample) -> float | None:
+    """Mean time that the traffic of a worker's step took."""
+    return sample.latency.mean / 1e3 if sample.stepped and sample.latency.count else None
+
+
+@_metric("recorded step", "us", "neither")
+def recorded_step(sample: Sample) -> float | None:
+    """Median time of a step of the job that was recorded."""
+    recorded = sample.spec.payload
+    return recorded.step_ns / 1e3 if isinstance(recorded, Steps) else None
+
+
+@_metric("recorded /step", "MB", "neither")
+def recorded_step_bytes(sample: Sample) -> float | None:
+    """Median of the bytes that all roles of the recorded job sent in a step."""
+    recorded = sample.spec.payload
+    return recorded.step_bytes / 1e6 if isinstance(recorded, Steps) else None
+
+
+@_metric("network share", "%", "lower")
+def network_share(sample: Sample) -> float | None:
+    """Median time that the traffic of a worker's step took here, as a share of the median recorded time of a step."""
+    took, recorded = _step_percentile(sample, 50), recorded_step.value(sample)
+    return None if took is None or recorded is None else 100 * took / recorded
 
 
 @_metric("served", "RPC/s", "higher")
@@ -150,7 +204,7 @@ def served(sample: Sample) -> float | None:
 @_metric("offered", "RPC/s", "neither")
 def offered(sample: Sample) -> float | None:
     """Calls of an open loop that were due per second, summed over the calling ranks."""
-    if isinstance(sample.spec.load, Closed):
+    if isinstance(sample.spec.load, Closed) or sample.stepped:
         return None
     began = [each for each in sample.calling if each.calls]
     return sum(rate(each.calls + each.missed, _due_time(sample, each)) for each in began)
@@ -161,7 +215,7 @@ def missed(sample: Sample) -> float | None:
     """Share of the calls of an open loop that were due and never begun."""
     never = sum(each.missed for each in sample.calling)
     due = sample.calls + never
-    return None if isinstance(sample.spec.load, Closed) or due == 0 else 100 * never / due
+    return None if isinstance(sample.spec.load, Closed) or sample.stepped or due == 0 else 100 * never / due
 
 
 @_metric("fairness", "", "higher")
@@ -185,7 +239,8 @@ def fastest_rank(sample: Sample) -> float | None:
 @_metric("varia- tion", "%", "lower")
 def variation(sample: Sample) -> float | None:
     """Standard deviation of the rate over time, of its mean: from one hundredth of the run to the next."""
-    whole = min((_whole_slices(each) for each in sample.calling), default=0)
+    calling = () if sample.stepped else sample.calling  # of steps there are too few
+    whole = min((each.series.whole(each.elapsed_ns) for each in calling), default=0)
     totals = [sum(each.series.calls[i] for each in sample.calling) for i in range(whole)]
     if len(totals) < 2 or not any(totals):
         return None
@@ -195,9 +250,9 @@ def variation(sample: Sample) -> float | None:
 @_metric("stalls", "slices", "lower")
 def stalls(sample: Sample) -> float | None:
     """Hundredths of the duration in which a rank waited for a reply throughout and got none."""
-    if not sample.calls or sample.latency.percentile(50) >= sample.calling[0].series.interval_ns:
+    if not sample.calls or sample.stepped or sample.latency.percentile(50) >= sample.calling[0].series.interval_ns:
         return None
-    return max(_stalls(each) for each in sample.calling)
+    return max(len(stalled(each)) for each in sample.calling)
 
 
 @_metric("serial- ization", "us", "lower")
@@ -209,8 +264,8 @@ def serialization(sample: Sample) -> float | None:
 @_metric("commu- nication", "us", "lower")
 def communication(sample: Sample) -> float | None:
     """Mean round trip less the serialization."""
-    spent = _serialization(sample)
-    return None if spent is None else sample.latency.mean / 1e3 - spent
+    spent, mean = _serialization(sample), _mean(sample)
+    return None if spent is None or mean is None else mean - spent
 
 
 @_metric("CPU /call", "us", "lower")
@@ -233,7 +288,7 @@ def cpu_system_per_call(sample: Sample) -> float | None:
 
 @_metric("CPU /GB", "s", "lower")
 def cpu_per_gb(sample: Sample) -> float | None:
-    """CPU time of all ranks per 1e9 payload bytes moved; an echo moves its payload twice."""
+    """CPU time of all ranks per 1e9 payload bytes moved, both ways; an echo moves its payload twice."""
     cpu_ns = sample.user_ns + sample.system_ns
     return cpu_ns / sample.moved if sample.moved else None  # nanoseconds a byte are seconds a GB
 
@@ -260,7 +315,7 @@ def switches_per_call(sample: Sample) -> float | None:
 
 @_metric("wire /payload", "", "lower")
 def wire_ratio(sample: Sample) -> float | None:
-    """Bytes that the interfaces sent, per payload byte moved; an echo moves its payload twice."""
+    """Bytes that the interfaces sent, per payload byte moved, both ways; an echo moves its payload twice."""
     widest: dict[tuple[str, str], Measurement] = {}
     for each in sample.measurements:
         if each.wire is None or each.rank not in sample.ranks:
@@ -277,18 +332,37 @@ def loop_cost(sample: Sample) -> float | None:
     return min((facts.loop_cost_ns for facts in sample.ranks.values()), default=None)
 
 
+for _title, _unit, _better, _value in collective_metrics.ENTRIES:
+    _metric(_title, _unit, _better)(_value)
+
+
 def _percentile(sample: Sample, q: float, share: float = 1) -> float | None:
-    return sample.latency.percentile(q) * share / 1e3 if sample.calls else None
+    return sample.latency.percentile(q) * share / 1e3 if sample.trips else None
+
+
+def _mean(sample: Sample, share: float = 1) -> float | None:
+    return sample.latency.mean * share / 1e3 if sample.trips else None
+
+
+def _step_percentile(sample: Sample, q: float) -> float | None:
+    return sample.latency.percentile(q) / 1e3 if sample.stepped and sample.latency.count else None
+
+
+def _per_second(sample: Sample, size: Callable[[Calling], int]) -> float:
+    """MB/s of what `size` gives of each calling rank, each over its own elapsed time."""
+    moved = [(Bytes(size(each)), _no_shorter(sample, each.elapsed_ns)) for each in sample.calling if each.calls]
+    return sum(bytes_per_second(*each) for each in moved) / 1e6
 
 
 def _several(sample: Sample) -> bool:
-    """One calling rank alone has nothing to be compared with."""
-    return len(sample.calling) > 1
+    """One calling rank alone has nothing to be compared with; ranks that act together have one rate."""
+    return len(sample.calling) > 1 and not sample.collective
 
 
 def _rates(sample: Sample) -> list[float]:
     """RPC/s of each calling rank, over its own elapsed time; 0 for a rank that got no reply."""
-    return [rate(each.calls, _no_shorter(sample, each.elapsed_ns)) if each.calls else 0.0 for each in sample.calling]
+    calls = [(sample.calls_of(each), _no_shorter(sample, each.elapsed_ns)) for each in sample.calling]
+    return [rate(*each) if each[0] else 0.0 for each in calls]
 
 
 def _per_call(sample: Sample, total: float) -> float | None:
@@ -302,7 +376,7 @@ def _serialization(sample: Sample) -> float | None:
 def _no_shorter(sample: Sample, elapsed_ns: int) -> Nanoseconds:
     """The time that a rate is over. An open loop waits for what is due: it lasts for its duration, although the last
     reply is in before, unless a limit on the calls ended it."""
-    waits = not isinstance(sample.spec.load, Closed) and sample.spec.calls == 0
+    waits = not isinstance(sample.spec.load, Closed) and not sample.stepped and sample.spec.calls == 0
     return Nanoseconds(max(elapsed_ns, sample.spec.duration_ns) if waits else elapsed_ns)
 
 
@@ -311,22 +385,3 @@ def _due_time(sample: Sample, calling: Calling) -> Nanoseconds:
     if sample.spec.calls == 0:
         return sample.spec.duration_ns
     return Nanoseconds(min(sample.spec.duration_ns, calling.elapsed_ns))
-
-
-def _whole_slices(calling: Calling) -> int:
-    """Those that a run filled; the last one never counts, because it runs to the last reply."""
-    return min(calling.elapsed_ns // calling.series.interval_ns, len(calling.series.calls) - 1)
-
-
-def _stalls(calling: Calling) -> int:
-    """The slices without a reply all through which one was awaited, as a later latency tells."""
-    series, found = calling.series, 0
-    last = len(series.calls) - 1
-    oldest = float("inf")  # when the oldest of the later replies had been called for, at the latest
-    for i in range(last, -1, -1):
-        if series.calls[i] > 0:
-            end = calling.elapsed_ns if i == last else (i + 1) * series.interval_ns
-            oldest = min(oldest, end - series.max_ns[i])
-        elif oldest <= i * series.interval_ns:
-            found += 1
-    return found

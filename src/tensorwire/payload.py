@@ -6,11 +6,9 @@ Categories and their ranges are Table 1 of "Designing a Micro-Benchmark Suite to
 
 import math
 import random
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import accumulate
 from typing import Literal
 
 from msgspec import Struct
@@ -208,75 +206,6 @@ class Custom(CategorySizes, frozen=True, kw_only=True, tag_field="scheme", tag="
         named = [buffer if isinstance(buffer, str) else format_size(buffer) for buffer in self.buffers]
         parts = " + ".join(named) if len(named) <= 10 else "mixed sizes"
         return f"custom: {_sum(parts, self.payloads()[0])}"
-
-
-class Replay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="scheme", tag="profile"):
-    """The payloads of the profile of a real job, sent in turn again and again.
-
-    `sizes` holds every different payload once; `messages` the index of each message's payload, in order, where the
-    order is exact, and `counts` how often each payload came where it is proportional. A proportional replay draws
-    `draws` payloads at even steps through the recorded distribution, by size, from a start that the seed draws, and
-    sends them in an order that it draws as well.
-    """
-
-    name: str
-    sizes: tuple[tuple[Bytes, ...], ...]
-    order: Literal["proportional", "exact"] = "proportional"
-    counts: tuple[int, ...] = ()
-    messages: tuple[int, ...] = ()
-    seed: int = 1
-    draws: int = 1000
-    part: str = ""
-    """Which messages of the profile these are, when they are not all, in words."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise SpecError("seed", self.seed, "0 or more, and below 2^63")
-        if self.order == "exact":
-            self._check_messages()
-        else:
-            self._check_counts()
-        for sizes in self.sizes:
-            Payload(sizes=sizes)
-
-    def payloads(self) -> tuple[Payload, ...]:
-        known = [Payload(sizes=sizes) for sizes in self.sizes]
-        return tuple(known[i] for i in (self.messages if self.order == "exact" else self._drawn()))
-
-    def describe(self) -> str:
-        payloads = self.payloads()
-        totals = [payload.total for payload in payloads]
-        how = "in their order" if self.order == "exact" else f"of {sum(self.counts)} in proportion, seed {self.seed}"
-        mean = format_size(sum(totals) // len(totals))
-        sizes = f"{format_size(min(totals))} to {format_size(max(totals))}, mean {mean}"
-        part = f" ({self.part})" if self.part else ""
-        return f"profile {self.name}{part}: {len(payloads)} messages {how}, {sizes}"
-
-    def _drawn(self) -> list[int]:
-        generator = random.Random(self.seed)
-        by_size = sorted(range(len(self.sizes)), key=lambda i: (sum(self.sizes[i]), self.sizes[i]))
-        total, start = sum(self.counts), generator.random()
-        ends = list(accumulate(self.counts[i] for i in by_size))
-        offset = int(start * total)
-        drawn = [by_size[bisect_right(ends, (i * total + offset) // self.draws)] for i in range(self.draws)]
-        keys = [generator.random() for _ in drawn]
-        return [drawn[i] for i in sorted(range(self.draws), key=keys.__getitem__)]
-
-    def _check_messages(self) -> None:
-        if not self.messages or not all(0 <= i < len(self.sizes) for i in self.messages):
-            raise SpecError("messages", len(self.messages), f"at least one, each one of {len(self.sizes)} payloads")
-        if (buffers := sum(len(self.sizes[i]) for i in self.messages)) > MAX_BUFFERS:
-            raise SpecError("messages", buffers, f"messages of at most {MAX_BUFFERS} buffers in all")
-
-    def _check_counts(self) -> None:
-        if not self.counts or len(self.counts) != len(self.sizes) or min(self.counts) < 1:
-            raise SpecError("counts", len(self.counts), f"a count of at least 1 for each of {len(self.sizes)} payloads")
-        most = MAX_BUFFERS // max(1, *map(len, self.sizes))
-        if not 1 <= self.draws <= most:
-            raise SpecError("draws", self.draws, f"1 to {most}, for at most {MAX_BUFFERS} buffers in all")
-
-
-Scheme = Uniform | Random | Skew | Custom | Replay
 
 
 def apportion(count: int, weights: Sequence[float]) -> list[int]:

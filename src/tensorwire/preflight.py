@@ -11,16 +11,17 @@ from pathlib import Path
 
 import msgspec
 
+from tensorwire import channels
 from tensorwire.benchmarks import Pattern
 from tensorwire.channels import Channel
 from tensorwire.environment import Files, congestion_controls, meminfo, memory_limits
 from tensorwire.errors import AddressInUse, LaunchError, SpecError
-from tensorwire.payload import Payload
-from tensorwire.plan import outstanding, ports
-from tensorwire.spec import Mode, Spec
+from tensorwire.launchers import LOOPBACK, Launcher
+from tensorwire.plan import collective, outstanding, ports
+from tensorwire.recorded import Replay, Sizes, Steps
+from tensorwire.spec import Closed, Mode, Spec
 from tensorwire.units import Bytes, format_size
 
-LOOPBACK = "127.0.0.1"
 UNIX = "unix"
 
 _PAGE, _LINE = 4096, 64  # alignments of cpp/core/payload.cc
@@ -29,6 +30,8 @@ _EMPTY_RANK = 16 << 20  # a rank that holds no payload yet
 # Of a payload in flight, both ends together: what arrived, and as much again, which allocators keep when
 # stacks free and take anew; serialized, also the message and its bytes. Few small ranks may take more.
 _COPIES: dict[Mode, int] = {"non-serialized": 4, "serialized": 6}
+
+_ARRAYS = 6  # of a collective operation, in each rank: brought, found and expected, twice while they are compared
 
 _OWN_FILES = 32  # descriptors of a process beside its connections
 _LONGEST_PATH = 107  # bytes of a Unix-domain socket's address
@@ -43,11 +46,17 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
 
 
-def preflight(spec: Spec, pattern: Pattern, channel: Channel) -> None:
+def preflight(spec: Spec, pattern: Pattern, channel: Channel, launcher: Launcher) -> None:
     """Raises SpecError, AddressInUse or LaunchError for what cannot work on this host, with what to do."""
     check_mode(spec, channel)
+    check_together(spec, pattern, channel)
+    check_steps(spec, pattern)
     check_limits(spec, pattern)
-    check_address(spec, pattern)
+    if launcher.own_addresses:
+        check_apart(channel, launcher)
+        check_left_out(spec, launcher)
+    else:
+        check_address(spec, pattern)
     check_congestion(spec)
     check_memory(spec, pattern)
 
@@ -57,6 +66,58 @@ def check_mode(spec: Spec, channel: Channel) -> None:
     if spec.mode == "serialized" and not channel.serializes:
         sentence = f"channel {channel.name} moves bytes as they are and has no serialized mode"
         raise SpecError("mode", spec.mode, "non-serialized", f"{sentence}; use --mode non-serialized")
+
+
+def check_together(spec: Spec, pattern: Pattern, channel: Channel) -> None:
+    """Raises SpecError when a channel has not what a benchmark is of, calls or a collective operation, or when the
+    request has no meaning for one."""
+    has, wanted = channels.collectives(channel), pattern.collective
+    if wanted is None:
+        if not channels.calls(channel):
+            sentence = f"channel {channel.name} has collective operations only, and {spec.benchmark} is none"
+            raise SpecError("benchmark", spec.benchmark, " or ".join(has), f"{sentence}; use {', '.join(has)}")
+        return
+    if wanted not in has:
+        sentence = f"channel {channel.name} has no {wanted}; tensorwire list channels tells which have"
+        raise SpecError("channel", spec.channel, f"one that has {wanted}", sentence)
+    if not isinstance(spec.load, Closed) or spec.load.outstanding not in (None, 1):
+        raise SpecError(
+            "load", "another", "closed with one call in flight: the ranks of an operation wait for each other"
+        )
+    if spec.threads != 1:
+        raise SpecError("threads", spec.threads, f"1 in {spec.benchmark}: a rank takes part once")
+    if any(len(payloads) > 1 for payloads in spec.points()):
+        raise SpecError("payload", spec.describe_payload(), f"one size after the other in {spec.benchmark}: --sizes")
+    for index in range(len(spec.points())):
+        collective(spec, pattern, index)
+
+
+def check_apart(channel: Channel, launcher: Launcher) -> None:
+    """Raises SpecError when the ranks of a channel do not find each other from one host to the next."""
+    if not channels.apart(channel):
+        sentence = (
+            f"the ranks of channel {channel.name} find each other on one machine only, not on {launcher.name} hosts"
+        )
+        raise SpecError("launcher", launcher.name, "local", f"{sentence}; use --launcher local")
+
+
+def check_replies(spec: Spec, options: msgspec.Struct) -> None:
+    """Raises SpecError when recorded replies are wanted, and a channel with these options cannot ask for them."""
+    cannot = getattr(options, "no_answers", "")
+    if cannot and any(answers is not None for row in spec.replied() for answers in row):
+        raise SpecError("option", spec.options, "others", cannot)
+
+
+def check_steps(spec: Spec, pattern: Pattern) -> None:
+    """Raises SpecError when the ranks are not those that the recorded steps are of."""
+    steps = spec.payload
+    if not isinstance(steps, Steps):
+        return
+    ps, workers = sum(role.serves for role in pattern.roles), sum(bool(role.calls) for role in pattern.roles)
+    if ps != steps.ps:
+        raise SpecError("ps", ps, f"{steps.ps}, as in profile {steps.name}: its workers called so many")
+    if workers < steps.workers:
+        raise SpecError("workers", workers, f"{steps.workers} or more: profile {steps.name} has so many")
 
 
 def check_limits(spec: Spec, pattern: Pattern) -> None:
@@ -74,6 +135,12 @@ def check_limits(spec: Spec, pattern: Pattern) -> None:
             f"{pattern.size} ranks are more than the {processes:.0f} processes that this user may have; "
             f"raise the limit with: ulimit -u {need.processes}"
         )
+
+
+def check_left_out(spec: Spec, launcher: Launcher) -> None:
+    """Raises SpecError when an address is asked of ranks whose hosts have addresses of their own."""
+    if spec.host != Spec().host:
+        raise SpecError("host", spec.host, f"left out: hosts of launcher {launcher.name} have addresses of their own")
 
 
 def check_address(spec: Spec, pattern: Pattern) -> None:
@@ -124,7 +191,10 @@ def needed_memory(spec: Spec, pattern: Pattern) -> Bytes:
     A calling rank holds its payloads (serialized: a message of each for every thread). To that come memory to
     land in at both ends of each connection, or the copies of each payload in flight, whichever is more.
     """
-    largest = max(_needed_by(payloads, spec, pattern) for payloads in spec.points())
+    if pattern.collective:
+        arrays = max(payload.total for payloads in spec.points() for payload in payloads)
+        return Bytes(pattern.size * (_EMPTY_RANK + _ARRAYS * arrays))
+    largest = max(_needed_by(sent, answers, spec, pattern) for sent, answers in _kept(spec))
     return Bytes(pattern.size * _EMPTY_RANK + largest)
 
 
@@ -250,22 +320,34 @@ def _lanes(peers: int, spec: Spec, pattern: Pattern) -> int:
     return min(min(spec.threads, slots) * peers, slots)
 
 
-def _needed_by(payloads: tuple[Payload, ...], spec: Spec, pattern: Pattern) -> int:
-    held = _held(payloads)
-    largest = max(payload.total for payload in payloads)
-    messages = sum(payload.total for payload in payloads) if spec.mode == "serialized" else 0
-    needed = 0
+Vectors = tuple[Sizes, ...]
+
+
+def _kept(spec: Spec) -> list[tuple[Vectors, Vectors]]:
+    """For each point the payloads that a calling rank keeps, and the answers that every rank does."""
+    if isinstance(spec.payload, Replay | Steps) and spec.payload.answers:
+        return [(spec.payload.sizes, spec.payload.answers)]
+    return [(tuple(payload.sizes for payload in payloads), ()) for payloads in spec.points()]
+
+
+def _needed_by(payloads: Vectors, answers: Vectors, spec: Spec, pattern: Pattern) -> int:
+    held, held_answers = _held(payloads), _held(answers)
+    largest = max(map(sum, (*payloads, *answers)))
+    messages = sum(map(sum, payloads)) if spec.mode == "serialized" else 0
+    needed = pattern.size * held_answers
     for role in (role for role in pattern.roles if role.calls):
         peers = len(role.calls)
         slots = peers * outstanding(spec, pattern)
-        landing = _lanes(peers, spec, pattern) * 2 * held
+        landing = _lanes(peers, spec, pattern) * 2 * (held + held_answers)
         in_flight = slots * _COPIES[spec.mode] * largest
         needed += held + min(spec.threads, slots) * messages + max(landing, in_flight)
     return needed
 
 
-def _held(payloads: tuple[Payload, ...]) -> int:
+def _held(payloads: Vectors) -> int:
     """Bytes of one set of payloads: buffer i of each is a part of the same memory."""
-    widths = (max(sizes) for sizes in zip_longest(*(payload.sizes for payload in payloads), fillvalue=0))
+    if not payloads:
+        return 0
+    widths = (max(sizes) for sizes in zip_longest(*payloads, fillvalue=0))
     aligned = sum(width + (_PAGE if width >= _PAGE else _LINE) for width in widths)
-    return aligned + _PAGE + _VIEW * sum(payload.count for payload in payloads)
+    return aligned + _PAGE + _VIEW * sum(map(len, payloads))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from tensorwire import _core, registry
+from tensorwire.channels.python import Buffers, Reply
 from tensorwire.errors import TensorwireError
 
 
@@ -16,13 +17,15 @@ class NullCaller:
 
     def __init__(self) -> None:
         self._sizes: list[int] = []
+        self._answers: list[int] = []
         self._finished: list[tuple[int, int]] = []
 
-    def prepare(self, payloads: Sequence[Sequence[memoryview]], /) -> None:
+    def prepare(self, payloads: Buffers, answers: Buffers, /) -> None:
         self._sizes = [sum(len(buffer) for buffer in payload) for payload in payloads]
+        self._answers = [sum(len(buffer) for buffer in answer) for answer in answers]
 
-    def call(self, slot: int, payload: int, echo: bool, /) -> None:
-        self._finished.append((slot, self._sizes[payload]))
+    def call(self, slot: int, payload: int, reply: Reply, /) -> None:
+        self._finished.append((slot, self._answers[reply] if isinstance(reply, int) else self._sizes[payload]))
 
     def wait(self, most: int, timeout_ns: int, /) -> Sequence[tuple[int, int]]:
         finished, self._finished = self._finished[:most], self._finished[most:]
@@ -53,4 +56,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # all is told; what a channel's libraries do on their way out takes seconds, or waits for threads

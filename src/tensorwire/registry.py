@@ -1,4 +1,4 @@
-"""Plug-ins by name, from entry points: channels, benchmarks and launchers, ours and other packages' alike."""
+"""Plug-ins by name, from entry points: channels, benchmarks, launchers, workloads; ours and other packages' alike."""
 
 from functools import cache
 from importlib import import_module
@@ -9,6 +9,7 @@ from tensorwire.benchmarks import Benchmark
 from tensorwire.channels import Channel
 from tensorwire.errors import SpecError
 from tensorwire.launchers import Launcher
+from tensorwire.workloads import Workload
 
 
 @cache
@@ -24,7 +25,7 @@ def _load(kind: str, name: str) -> object:
 
 
 def names(kind: str) -> list[str]:
-    """The names of all plug-ins of a kind: channel, benchmark or launcher."""
+    """The names of all plug-ins of a kind: channel, benchmark, launcher or workload."""
     return sorted(_found(kind))
 
 
@@ -39,6 +40,10 @@ def benchmark(name: str) -> Benchmark:
 
 def launcher(name: str) -> Launcher:
     return cast(Launcher, _load("launcher", name))
+
+
+def workload(name: str) -> Workload:
+    return cast(Workload, _load("workload", name))
 
 
 def opener(name: str) -> Any:

@@ -14,10 +14,15 @@ from typing import Self
 
 import msgspec
 
+from tensorwire.errors import LaunchError
+
+_UNIX = "unix:"
 _LENGTH = struct.Struct("<I")
 _LARGEST_HELLO = 4096
 _LARGEST_FRAME = 1 << 30
+_TURNED_AWAY = b"it turned away this rank, which is not one of the run or does not know its token"
 _HELLO_SECONDS = 10.0
+_MOST_STRANGERS = 128  # beside as many as there are ranks: those that came first go first
 _SEND_SECONDS = 20.0
 
 
@@ -45,7 +50,12 @@ Event = Joined | HandedIn | Left
 
 class _Hello(msgspec.Struct):
     rank: int
-    token: str
+    proof: str
+
+
+def proof(token: str, challenge: bytes, rank: int) -> str:
+    """What a rank answers a challenge with: only who knows the token can, and what was overheard is of no use again."""
+    return hmac.new(token.encode(), challenge + b"%d" % rank, "sha256").hexdigest()
 
 
 class _Guest:
@@ -53,6 +63,7 @@ class _Guest:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        self.challenge = secrets.token_bytes(32)
         self.since = time.monotonic()
         self.rank: int | None = None
         self.received = bytearray()
@@ -74,21 +85,25 @@ class _Guest:
 class Meeting:
     """The meeting of `size` ranks. One thread: nothing happens outside `pump`."""
 
-    def __init__(self, size: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, size: int, where: str = "127.0.0.1") -> None:
+        """Listens at a numeric address, or at unix:PATH. Raises LaunchError when it cannot."""
         self.token = secrets.token_hex(16)
         self._size = size
-        self._listening = socket.create_server((host, 0), backlog=max(128, size))
+        self._listening = _listen(where, max(128, size))
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._guests: dict[int, _Guest] = {}
-        self._strangers: set[_Guest] = set()
+        self._strangers: dict[_Guest, None] = {}  # the oldest first
         self._gathered: dict[int, bytes] = {}
         self._seen: set[int] = set()
 
     @property
     def address(self) -> str:
+        """Where ranks find it: HOST:PORT or unix:PATH."""
+        if self._listening.family == socket.AF_UNIX:
+            return f"{_UNIX}{self._listening.getsockname()}"
         host, port = self._listening.getsockname()[:2]
-        return f"{host}:{port}"
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def absent(self) -> list[int]:
@@ -132,12 +147,19 @@ class Meeting:
         self.close()
 
     def _admit(self) -> None:
-        connection, _ = self._listening.accept()
+        try:
+            connection, _ = self._listening.accept()
+        except OSError:  # it left at once, or there is no descriptor for it
+            return
         connection.settimeout(_SEND_SECONDS)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stranger = _Guest(connection)
-        self._strangers.add(stranger)
+        self._strangers[stranger] = None
         self._selector.register(connection, selectors.EVENT_READ, stranger)
+        self._send(stranger, b"C" + stranger.challenge)
+        if len(self._strangers) > self._size + _MOST_STRANGERS:
+            self._drop(next(iter(self._strangers)))
 
     def _hear(self, guest: _Guest) -> list[Event]:
         try:
@@ -150,6 +172,8 @@ class Meeting:
             for frame in guest.frames():
                 events += self._take(guest, frame)
         except ValueError:
+            if guest.rank is None:
+                self._send(guest, b"X" + _TURNED_AWAY)
             received = b""
         if not received:
             events += [] if guest.rank is None else [Left(guest.rank)]
@@ -172,13 +196,15 @@ class Meeting:
     def _welcome(self, guest: _Guest, frame: bytes) -> Joined:
         """Raises ValueError (msgspec's is one) for a stranger, and for a rank that is here already."""
         hello = msgspec.json.decode(frame, type=_Hello)
-        if not hmac.compare_digest(hello.token.encode(), self.token.encode()):
-            raise ValueError("wrong token")
+        expected = proof(self.token, guest.challenge, hello.rank)
+        if not hmac.compare_digest(hello.proof.encode(), expected.encode()):
+            raise ValueError("it does not know the token of this run")
         if hello.rank in self._seen or not 0 <= hello.rank < self._size:
             raise ValueError("no such rank is expected")
+        self._send(guest, b"W")
         guest.rank = hello.rank
         self._seen.add(hello.rank)
-        self._strangers.discard(guest)
+        self._strangers.pop(guest, None)
         self._guests[hello.rank] = guest
         return Joined(hello.rank)
 
@@ -197,8 +223,21 @@ class Meeting:
                 guest.connection.shutdown(socket.SHUT_RDWR)  # the next `pump` finds that it left
 
     def _drop(self, guest: _Guest) -> None:
+        if guest.connection.fileno() < 0:
+            return  # it was dropped already, in the same round
         self._selector.unregister(guest.connection)
         guest.connection.close()
-        self._strangers.discard(guest)
+        self._strangers.pop(guest, None)
         if guest.rank is not None:
             self._guests.pop(guest.rank, None)
+
+
+def _listen(where: str, backlog: int) -> socket.socket:
+    try:
+        if where.startswith(_UNIX):
+            return socket.create_server(where.removeprefix(_UNIX), family=socket.AF_UNIX, backlog=backlog)
+        family = socket.AF_INET6 if ":" in where else socket.AF_INET
+        return socket.create_server((where, 0), family=family, backlog=backlog)
+    except OSError as wrong:
+        remedy = "; set TMPDIR to a directory with a shorter name" if where.startswith(_UNIX) else ""
+        raise LaunchError(f"the driver cannot listen at {where}: {wrong.strerror or wrong}{remedy}") from wrong

@@ -3,6 +3,7 @@
 import msgspec
 
 from tensorwire import formats
+from tensorwire.collective import Operation
 from tensorwire.histogram import Histogram
 from tensorwire.spec import Spec
 
@@ -29,6 +30,10 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
         if self.interval_ns < 1 or not 0 < len(self.calls) == len(self.bytes) == len(self.max_ns):
             raise ValueError("the parts of a series do not fit together")
 
+    def whole(self, elapsed_ns: int) -> int:
+        """The slices that a run filled; the last one never counts, because it runs to the last reply."""
+        return min(elapsed_ns // self.interval_ns, len(self.calls) - 1)
+
 
 class PeerCount(msgspec.Struct, frozen=True, kw_only=True):
     """The calls to one peer, and the sum of their latencies."""
@@ -39,14 +44,20 @@ class PeerCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calling(msgspec.Struct, frozen=True, kw_only=True):
-    """What a calling rank saw. `bytes` are the payload bytes it sent; an echo brings as many back.
+    """What a calling rank saw. `bytes` are the payload bytes that it sent, `received` those that came back.
 
     `begin_ns` is CLOCK_MONOTONIC of the rank's host; `missed` are calls of an open loop that were due and never begun.
+    Where steps are replayed, `calls`, `latency` and `series` are of steps, and `peers` of the calls in them. A call
+    of a collective operation is this rank's part in it, without a peer.
     """
 
     calls: int
     missed: int
     bytes: int
+    received: int = 0
+    """0 in files from before it was counted."""
+    checked: int | None = None
+    """The elements that a collective operation left on this rank, all compared and all right; None of other calls."""
     begin_ns: int
     elapsed_ns: int
     latency: Histogram
@@ -124,32 +135,81 @@ class RankFacts(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
 
 
-class Repetition(msgspec.Struct, frozen=True, kw_only=True):
-    """One run with fresh processes."""
+class HostFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several hosts, as it turned out: its address and the interface that has it, the ranks that ran there, and
+    what the interface was read back to let through each way, and at once; None: no limit but the machine's own."""
 
+    name: str
+    address: str
+    ranks: tuple[int, ...]
+    interface: str
+    mtu: int
+    send_bits_per_s: int | None = None
+    receive_bits_per_s: int | None = None
+    burst_bytes: int | None = None
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """The hosts of a run that were made for it, which took `up_ns`."""
+
+    hosts: tuple[HostFacts, ...]
+    up_ns: int
+
+
+class Repetition(msgspec.Struct, frozen=True, kw_only=True):
+    """One run with fresh processes, on fresh hosts where they were made for it."""
+
+    network: Network | None = None
     ranks: tuple[RankFacts, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     failures: tuple[Failure, ...] = ()
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the result: the exact sizes of the payloads that were sent in turn, and the bytes of each."""
+    """One row of the result: the exact sizes of the payloads that were sent in turn, and the bytes of each; and the
+    recorded reply that each asked for, null where it asked for none, or nothing at all. A payload of a replayed step is
+    all that a worker sends in it."""
 
     payloads: tuple[tuple[int, ...], ...]
     totals: tuple[int, ...]
+    answers: tuple[tuple[int, ...] | None, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.payloads or self.totals != tuple(map(sum, self.payloads)) or min(self.totals) < 1:
             raise ValueError("the totals of a point are not those of its payloads")
+        if self.answers and len(self.answers) != len(self.payloads):
+            raise ValueError("the answers of a point are not those of its payloads")
+
+
+class Apart(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the sizes of the `seen` messages are from those of the `asked` ones (distance.py); all ranks together
+    sent `sent`."""
+
+    asked: int
+    sent: int
+    seen: int
+    ks: float
+    wasserstein_bytes: float
+    mean_bytes: float
+    """Of the messages asked for."""
+
+
+class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tap saw of a replay in a launch of its own; None of what could not be compared, as the notes say."""
+
+    requests: Apart | None = None
+    replies: Apart | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
-    """The pattern as it was run."""
+    """The pattern as it was run. In a `collective` operation nobody calls anybody: all ranks act together."""
 
     roles: tuple[str, ...]
     calls: tuple[tuple[int, ...], ...]
     reply: str
     outstanding: int
+    collective: Operation | None = None
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +240,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...]
     environment: Environment
     repetitions: tuple[Repetition, ...] = ()
+    fidelity: Fidelity | None = None
+    """Of a replay, unless it was not asked for."""
 
     def __post_init__(self) -> None:
         if not self.points or len(self.traffic.roles) != len(self.traffic.calls):

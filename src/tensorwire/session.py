@@ -2,23 +2,28 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import msgspec
 
-from tensorwire import environment, metrics, plan, registry, scratch, stats, version
+from tensorwire import crossing, fidelity, metrics, plan, registry, scratch, stats, version
+from tensorwire import environment as host_environment
 from tensorwire.benchmarks import Benchmark, Pattern
 from tensorwire.channels import Channel
 from tensorwire.errors import LaunchError, RankFailed, SpecError
 from tensorwire.launch import Launch, Stage, Told
 from tensorwire.launchers import Command, Launcher
-from tensorwire.preflight import is_unix, preflight, resolve
+from tensorwire.payload import Payload
+from tensorwire.preflight import check_replies, is_unix, preflight, resolve
+from tensorwire.recorded import Replay, Steps
 from tensorwire.result import (
     Failure,
     Measurement,
+    Network,
     Point,
     RankFacts,
     Repetition,
@@ -50,10 +55,14 @@ class Session:
         self._launcher: Launcher = registry.launcher(spec.launcher)
         self.benchmark: Benchmark = registry.benchmark(spec.benchmark)
         channel: Channel = registry.channel(spec.channel)
-        self._command = channel.command()
+        channel.command()  # first of all, whether it is here
+        self._hosts = options(self._launcher.options, f"launcher {spec.launcher}", spec.hosts)
         self._options = options(channel.options, f"channel {spec.channel}", spec.options)
-        self._pattern = self.benchmark.pattern(options(self.benchmark.options, spec.benchmark, spec.pattern))
-        preflight(spec, self._pattern, channel)
+        self._command: tuple[str, ...] = getattr(self._options, "command", channel.command)()
+        self._pattern = self.benchmark.pattern(options(self.benchmark.options, spec.benchmark, spec.pattern_words()))
+        check_replies(spec, self._options)
+        preflight(spec, self._pattern, channel, self._launcher)
+        self._launcher.check(self._hosts)
         _check_writable(file)
         self._host = resolve(spec.host)
         self.result = _begin(spec, self._pattern)
@@ -67,6 +76,13 @@ class Session:
         self.result = msgspec.structs.replace(self.result, status="complete")
         self._save()
         return self.result
+
+    def measure_fidelity(self) -> None:
+        """After a replay: whether its messages have the sizes asked for, as a tap sees them in a launch of its own."""
+        if isinstance(self.result.spec.payload, Replay | Steps) and not failures(self.result):
+            found = fidelity.measure(self.result.spec, partial(self._launch, (0,)))
+            self.result = msgspec.structs.replace(self.result, fidelity=found)
+            self._save()
 
     def _repeat(self, repetition: int, progress: Callable[[Progress], None]) -> None:
         """One launch; another for the points that are left when a rank was lost in one."""
@@ -82,6 +98,8 @@ class Session:
                             progress(Progress(repetition=repetition, point=at, stage=told.name))
                         else:
                             gathered.take(told)
+                            if isinstance(told, Measurement):
+                                gathered.prove(told.point, self.result)
                             self._keep(repetition, gathered.repetition)
                 return
             except LaunchError as lost:
@@ -91,21 +109,37 @@ class Session:
                 self._keep(repetition, gathered.repetition)
                 left = left[left.index(at) + 1 :]
 
-    def _launch(self, points: tuple[int, ...]) -> Generator[Told, None, None]:
+    def _launch(
+        self,
+        points: tuple[int, ...],
+        environment: Mapping[str, str] | None = None,
+        change: Callable[[plan.Plan], plan.Plan] = lambda plan: plan,
+    ) -> Generator[Told, None, None]:
         spec = self.result.spec
         cores = tuple(sorted(os.sched_getaffinity(0)))
+        names = [role.name for role in self._pattern.roles]
         commands = tuple(
-            Command(rank=rank, role=role.name, argv=self._command, environment={})
-            for rank, role in enumerate(self._pattern.roles)
+            Command(
+                rank=rank,
+                role=name,
+                argv=self._command,
+                environment={"TENSORWIRE_ROLE": f"{name} {names[:rank].count(name)}", **(environment or {})},
+            )
+            for rank, name in enumerate(names)
         )
-        with scratch.directory() as directory, self._serving_host() as host:
+        with (
+            scratch.directory() as directory,
+            self._serving_host() as asked,
+            self._launcher.hosts(self._hosts, len(commands)) as hosts,
+        ):
             chosen = cast(dict[str, object], msgspec.to_builtins(self._options))
 
             def make_plan(address: str) -> plan.Plan:
-                site = plan.Site(rendezvous=address, host=host, cores=cores)
-                return plan.make(spec, self._pattern, chosen, points, site)
+                served_at = tuple(place.address or asked for place in hosts.places)
+                site = plan.Site(rendezvous=address, hosts=served_at, cores=cores)
+                return change(plan.make(spec, self._pattern, chosen, points, site))
 
-            yield from Launch(commands, make_plan, spec.join_timeout_ns).run(self._launcher, directory)
+            yield from Launch(commands, make_plan, spec.join_timeout_ns).run(hosts, directory)
 
     @contextlib.contextmanager
     def _serving_host(self) -> Iterator[str]:
@@ -158,9 +192,11 @@ class _Gathering:
     def __init__(self, repetition: Repetition) -> None:
         self.repetition = repetition
 
-    def take(self, told: RankFacts | Measurement | Failure) -> None:
+    def take(self, told: Network | RankFacts | Measurement | Failure) -> None:
         so_far = self.repetition
         match told:
+            case Network():
+                self.repetition = msgspec.structs.replace(so_far, network=told)
             case RankFacts():
                 known = {facts.rank: facts for facts in (*so_far.ranks, told)}
                 ranks = tuple(known[rank] for rank in sorted(known))
@@ -170,6 +206,16 @@ class _Gathering:
                 self.repetition = msgspec.structs.replace(so_far, measurements=tuple(seen))
             case Failure():
                 self.repetition = msgspec.structs.replace(so_far, failures=(*so_far.failures, told))
+
+    def prove(self, point: int, result: Result) -> None:
+        """Once all ranks have measured a point that crossed hosts: whether it did."""
+        seen = [each for each in self.repetition.measurements if each.point == point]
+        network = self.repetition.network
+        if network is None or not result.spec.prove_path or len(seen) < len(result.traffic.roles):
+            return
+        crossed = crossing.prove(network, result.points[point], seen, isinstance(result.spec.payload, Steps))
+        if wrong := crossing.failure(point, crossed):
+            self.take(wrong)
 
 
 def _loss(point: int, lost: LaunchError) -> Failure:
@@ -206,7 +252,11 @@ def default_file(spec: Spec) -> Path:
 
 
 def _begin(spec: Spec, pattern: Pattern) -> Result:
-    points = spec.points()
+    together = [plan.collective(spec, pattern, index) for index in range(len(spec.points()))]
+    points = [
+        payloads if each is None else (Payload(sizes=(each.total,)),)
+        for payloads, each in zip(spec.points(), together, strict=True)
+    ]
     return Result(
         tensorwire=version(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -215,11 +265,13 @@ def _begin(spec: Spec, pattern: Pattern) -> Result:
         traffic=Traffic(
             roles=tuple(role.name for role in pattern.roles),
             calls=tuple(role.calls for role in pattern.roles),
-            reply=pattern.reply,
+            reply="none" if pattern.collective else pattern.reply,
+            collective=pattern.collective,
             outstanding=plan.outstanding(spec, pattern),
         ),
         points=tuple(
-            Point(payloads=tuple(p.sizes for p in point), totals=tuple(p.total for p in point)) for point in points
+            Point(payloads=tuple(p.sizes for p in point), totals=tuple(p.total for p in point), answers=answers)
+            for point, answers in zip(points, spec.replied(), strict=True)
         ),
-        environment=environment.record(),
+        environment=host_environment.record(),
     )

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from tensorwire.errors import SpecError
-from tensorwire.payload import MAX_BUFFER, Custom, Payload, Scheme, Uniform
+from tensorwire.payload import MAX_BUFFER, Custom, Payload, Random, Skew, Uniform
+from tensorwire.recorded import Replay, Sizes, Steps
 from tensorwire.units import Bytes, Nanoseconds, format_size, parse_size, read
 
 Fill = Literal["random", "zeros", "float32"]
@@ -18,6 +19,8 @@ Pin = Literal["distinct", "same", "none"]
 
 _SECOND = 1_000_000_000
 _MOST_IN_FLIGHT = 4096
+_SLOWEST, _FASTEST = 0.1, 10.0
+_OF_STEPS = "ps-throughput"
 # What msgspec calls the kinds of values, and people do.
 _KINDS = {
     "int": "a whole number",
@@ -82,7 +85,21 @@ class Poisson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_outstanding(self.outstanding)
 
 
-Load = Closed | Constant | Poisson
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="recorded"):
+    """Calls are due when the profile's messages were sent, at `pace` times the speed: 2 is twice as fast."""
+
+    pace: float = 1.0
+    outstanding: int | None = None
+    """None: 64 for messages in their order, 16 for steps."""
+
+    def __post_init__(self) -> None:
+        if not _SLOWEST <= self.pace <= _FASTEST:
+            raise SpecError("pace", self.pace, f"from {_SLOWEST:g} to {_FASTEST:g}; 2 is twice as fast as recorded")
+        _check_outstanding(self.outstanding)
+
+
+Load = Closed | Constant | Poisson | Recorded
+Scheme = Uniform | Random | Skew | Custom | Replay | Steps
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,6 +139,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     options: dict[str, Any] = {}
     """The channel's own options."""
     launcher: str = "local"
+    hosts: dict[str, Any] = {}
+    """The launcher's own options, such as the number of hosts and the fabric between them."""
+    prove_path: bool = True
+    """Where payload crosses hosts, hold it against the bytes that their interfaces counted."""
     payload: Scheme = Uniform()
     sizes: tuple[Bytes, ...] = ()
     """A sweep in place of `payload`: one row for each size, sent as one buffer."""
@@ -162,6 +183,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.sizes and self.payload != Uniform():
             allowed = "given without a scheme, count or buffers: each size is a payload of one buffer"
             raise SpecError("sizes", list(self.sizes), allowed)
+        if isinstance(self.load, Recorded):
+            self._check_times()
+        if isinstance(self.payload, Steps):
+            self._check_steps()
 
     def points(self) -> tuple[tuple[Payload, ...], ...]:
         """The rows of the result: for each, the payloads that are sent in turn."""
@@ -169,11 +194,48 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             return tuple(Custom(buffers=(size,)).payloads() for size in self.sizes)
         return (self.payload.payloads(),)
 
+    def replied(self) -> tuple[tuple[Sizes | None, ...], ...]:
+        """For each row, and each of its payloads, the recorded reply, or None; nothing for a row without any."""
+        if isinstance(self.payload, Replay | Steps):
+            return (self.payload.replied(),)
+        return ((),) * len(self.points())
+
+    def pattern_words(self) -> dict[str, Any]:
+        """The benchmark's options: what is not given and was recorded is as recorded."""
+        if not isinstance(self.payload, Steps):
+            return self.pattern
+        return {"ps": self.payload.ps, "workers": self.payload.workers, **self.pattern}
+
     def describe_payload(self) -> str:
         """What is sent, in one line."""
         if self.sizes:
             return f"sweep: one buffer of {', '.join(format_size(size) for size in self.sizes)}"
         return self.payload.describe()
+
+    def _check_times(self) -> None:
+        """Raises SpecError where there are no times by which calls could be due."""
+        payload = self.payload
+        if not isinstance(payload, Steps) and not (isinstance(payload, Replay) and payload.order == "exact"):
+            sentence = "recorded arrivals need the times of a profile; use --payload FILE with --order exact or step"
+            raise SpecError("arrivals", "recorded", "closed, constant or poisson", sentence)
+        if isinstance(payload, Replay) and not payload.times:
+            sentence = f"profile {payload.name} does not tell when its messages were sent; use --arrivals closed"
+            raise SpecError("arrivals", "recorded", "closed, constant or poisson", sentence)
+        if self.threads != 1:
+            raise SpecError("threads", self.threads, "1 with recorded arrivals: each thread would send all messages")
+
+    def _check_steps(self) -> None:
+        """Raises SpecError for what steps cannot be combined with."""
+        if self.benchmark != _OF_STEPS:
+            raise SpecError("benchmark", self.benchmark, f"{_OF_STEPS} where the steps of a job are replayed")
+        if not isinstance(self.load, Closed | Recorded):
+            raise SpecError("arrivals", "open", "closed or recorded where the steps of a job are replayed")
+        if self.threads != 1:
+            raise SpecError("threads", self.threads, "1 where steps are replayed: a thread is a worker")
+        if "reply" in self.pattern:
+            raise SpecError(
+                "reply", self.pattern["reply"], "left out where steps are replayed: replies are as recorded"
+            )
 
 
 def parse(words: Mapping[str, object]) -> Spec:

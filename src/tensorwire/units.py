@@ -28,6 +28,7 @@ _SIZE_ALLOWED = (
     "a whole number of bytes below 2^63, such as 10, 10B, 10KB or 1.5MiB (KB = 1e3, KiB = 2^10; K, M, G or T)"
 )
 _DURATION_ALLOWED = "a whole number of nanoseconds below 2^63, such as 10s, 500ms, 250us, 100ns, 2m or 1h"
+_BIT_RATES = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 _QUANTITY = re.compile(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]*)\s*")
 
 
@@ -47,6 +48,21 @@ def parse_duration(text: str, field: str = "duration", bare: Literal["s", "ns"] 
     return Nanoseconds(duration)
 
 
+def parse_bit_rate(text: str) -> int | None:
+    """The bits a second that `text` means, such as 2.5gbit or 100mbit; None for anything else."""
+    return _whole(text.lower(), _BIT_RATES, "")
+
+
+def parse_share(text: str, field: str) -> float:
+    """The share that `text` means: 1% is 0.01. SpecError, naming `field`, for anything else."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number + rest)
+    except ValueError as wrong:
+        raise SpecError(field, text, "a share, such as 1% or 0.01") from wrong
+    return share / 100 if percent else share
+
+
 def format_size(size: int) -> str:
     """Exact in at most two decimals where KB = 1e3 or KiB = 2^10 allows it, else three digits of KB, MB, ...
 
@@ -56,6 +72,11 @@ def format_size(size: int) -> str:
     exact = [text for system in (_DECIMAL, _BINARY) if (text := _exact(size, system)) is not None]
     if exact:
         return min(exact, key=_decimals)
+    return format_total(size)
+
+
+def format_total(size: int) -> str:
+    """Whole bytes below 10,000, else three digits of KB, MB, ...: alike in every row of a table."""
     return f"{size} B" if size < 10_000 else _three_digits(size, _DECIMAL)
 
 
@@ -69,6 +90,12 @@ def format_duration(elapsed_ns: float) -> str:
 def format_rate(bytes_per_second: float) -> str:
     """Three significant digits of B/s, KB/s, MB/s, ...; MB/s is 1e6 bytes per second."""
     return f"{_three_digits(bytes_per_second, _DECIMAL)}/s"
+
+
+def format_bit_rate(bits_per_second: int) -> str:
+    """Such as 10 Gbit/s or 2.5 Gbit/s, exact."""
+    scale, unit = next((s, u) for s, u in ((10**9, "G"), (10**6, "M"), (10**3, "k"), (1, "")) if bits_per_second >= s)
+    return f"{bits_per_second / scale:.12g} {unit}bit/s"
 
 
 def read(struct_type: type[msgspec.Struct], words: Mapping[str, object], noun: str = "field") -> dict[str, object]:

@@ -5,6 +5,7 @@ import pytest
 
 from tensorwire import metrics, registry
 from tensorwire.benchmarks import Benchmark, Pattern
+from tensorwire.collective import OPERATIONS
 from tensorwire.errors import SpecError
 from tensorwire.spec import options
 
@@ -33,6 +34,9 @@ def test_every_rank_that_is_called_serves_and_none_calls_itself(benchmark: Bench
     assert pattern.size == len(pattern.roles) >= 2
     assert pattern.outstanding >= 1
     assert pattern.reply in ("echo", "acknowledge")
+    if pattern.collective:
+        assert not any(role.serves or role.calls for role in pattern.roles)
+        return
     for rank, role in enumerate(pattern.roles):
         assert rank not in role.calls
         assert len(set(role.calls)) == len(role.calls)
@@ -83,6 +87,13 @@ def test_fully_connected_nodes_call_all_others() -> None:
     assert [role.calls for role in pattern.roles] == [(1, 2), (0, 2), (0, 1)]
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_of_a_collective_operation_all_ranks_have_the_same_role(name: str) -> None:
+    pattern = pattern_of(registry.benchmark(name), ranks="3")
+    assert pattern.collective == name
+    assert [role.name for role in pattern.roles] == ["rank"] * 3
+
+
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [
@@ -90,6 +101,8 @@ def test_fully_connected_nodes_call_all_others() -> None:
         ("ps-throughput", "workers", 4097),
         ("fully-connected", "nodes", 1),
         ("fully-connected", "nodes", 1025),
+        ("all-reduce", "ranks", 1),
+        ("broadcast", "ranks", 1025),
         ("p2p-latency", "ps", 0),
     ],
 )

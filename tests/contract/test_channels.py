@@ -1,16 +1,22 @@
 """What every channel promises, whichever there are: found through the registry, run for real."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tensorwire import registry
+from tensorwire import registry, replay
+from tensorwire.channels import calls
 from tensorwire.errors import ChannelError, SpecError
 from tensorwire.payload import Custom, Random, Skew, Uniform
+from tensorwire.profile import OUTSIDE
+from tensorwire.recorded import Steps
+from tensorwire.result import Result
 from tensorwire.session import Session
-from tensorwire.spec import Closed, Constant, Placement, Poisson, Repeat
+from tensorwire.spec import Closed, Constant, Load, Mode, Placement, Poisson, Recorded, Repeat, Spec
+from tensorwire.step_replay import step
 from tests.contract.channel_runs import (
     CALLS,
     available,
@@ -22,6 +28,7 @@ from tests.contract.channel_runs import (
     short,
     transport,
 )
+from tests.jobs import Job, parameter_servers
 
 PAYLOADS = {
     "one buffer": buffers(70_000),
@@ -32,7 +39,7 @@ PAYLOADS = {
 }
 
 
-@pytest.fixture(params=registry.names("channel"))
+@pytest.fixture(params=[name for name in registry.names("channel") if calls(registry.channel(name))])
 def name(request: pytest.FixtureRequest) -> str:
     return available(request.param)
 
@@ -168,3 +175,70 @@ def test_an_option_that_it_does_not_have_is_refused(name: str, tmp_path: Path) -
     assert name in str(refused.value)
     for field in msgspec.structs.fields(registry.channel(name).options):
         assert field.name in str(refused.value)
+
+
+MODES = ["non-serialized", "serialized"]
+
+
+def replayed(name: str, directory: Path, spec: Spec) -> Result:
+    """A replay over a channel; skipped where it has no such mode."""
+    if spec.mode == "serialized" and not registry.channel(name).serializes:
+        pytest.skip("no serialized mode")
+    return measure(directory, spec)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("outstanding", [1, 8])
+def test_requests_get_the_replies_that_were_recorded(name: str, mode: Mode, outstanding: int, tmp_path: Path) -> None:
+    scheme = replay.exact(parameter_servers()).scheme
+    spec = short(name, payload=scheme, mode=mode, calls=3 * CALLS, load=Closed(outstanding=outstanding))
+    (seen,) = calling(replayed(name, tmp_path, spec))
+    totals, back = payloads(scheme), scheme.replied()
+    assert seen.bytes == sum(totals[i % len(totals)] for i in range(3 * CALLS))
+    assert seen.received == sum(sum(back[i % len(back)] or ()) for i in range(3 * CALLS))
+
+
+@pytest.mark.parametrize("reply", ["echo", "acknowledge"])
+def test_messages_without_a_recorded_reply_are_replied_to_as_the_benchmark_says(
+    name: str, reply: str, tmp_path: Path
+) -> None:
+    job = Job(("worker", "ps"))
+    job.exchange(0, ("worker", "ps"), ((10,), (300,)), OUTSIDE)
+    job.send(1, ("worker", "ps"), "raw", (7,), OUTSIDE)
+    scheme = replay.exact(job.profile(0)).scheme
+    (seen,) = calling(measure(tmp_path, short(name, payload=scheme, pattern={"reply": reply})))
+    assert seen.bytes == CALLS // 2 * (10 + 7)
+    assert seen.received == CALLS // 2 * (300 + (7 if reply == "echo" else 0))
+
+
+def test_calls_are_made_at_the_recorded_times_or_missed(name: str, tmp_path: Path) -> None:
+    spec = short(name, payload=replay.exact(parameter_servers()).scheme, load=Recorded(pace=0.1), calls=50)
+    (seen,) = calling(measure(tmp_path, spec))
+    assert seen.calls + seen.missed == 50
+    assert seen.calls > 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("load", [Closed(), Closed(outstanding=1), Recorded(pace=10)], ids=repr)
+def test_workers_go_through_the_recorded_steps(name: str, mode: Mode, load: Load, tmp_path: Path) -> None:
+    scheme = step(parameter_servers()).scheme
+    assert isinstance(scheme, Steps)
+    spec = short(name, payload=scheme, mode=mode, load=load, calls=4, pattern={"workers": 3})
+    result = replayed(name, tmp_path, spec)
+    assert result.traffic.roles == ("ps", "ps", "worker", "worker", "worker")
+    for worker, seen in enumerate(calling(result)):
+        turns = [each.workers[worker % 2] for each in scheme.steps] * 2
+        calls = [call for turn in turns for call in turn.calls]
+        assert seen.calls == 4
+        assert seen.bytes == sum(sum(scheme.sizes[call.request]) for call in calls)
+        assert seen.received == sum(sum(scheme.answers[call.answer]) for call in calls)
+        to_each = Counter(call.server for call in calls)
+        assert {peer.rank: peer.calls for peer in seen.peers} == to_each
+
+
+def test_options_that_leave_no_way_to_ask_for_recorded_replies_are_refused(name: str, tmp_path: Path) -> None:
+    if "call" not in {field.name for field in msgspec.structs.fields(registry.channel(name).options)}:
+        return
+    spec = short(name, payload=replay.exact(parameter_servers()).scheme, options={"call": "stream"})
+    with pytest.raises(SpecError, match=r"use -o call=unary"):
+        Session(spec, tmp_path / "result.json")

@@ -92,6 +92,10 @@ class Driver:
     def wait_for_result(self, file: str = "r.json") -> None:
         wait_until(lambda: self._ended() or (self.home / file).exists(), "the first measurement")
 
+    def said(self) -> str:
+        """What is on its stderr by now."""
+        return self._stderr.read_text()
+
     def send(self, what: signal.Signals) -> None:
         self.process.send_signal(what)
 

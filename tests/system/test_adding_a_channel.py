@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tensorwire.profile import encode
 from tensorwire.result import Calling, Result, Serving
+from tests.jobs import parameter_servers
 from tests.system.conftest import Run, Start
 from tests.system.driver import Driver
 
@@ -84,3 +86,11 @@ def test_it_refuses_what_it_does_not_do(run: Run, found: dict[str, str]) -> None
     done = run("run", *FEW, "--host", "unix", "--output", "r.json", **found)
     assert done.code == 1
     done.said("pysocket does not serve at unix sockets")
+
+
+def test_it_brings_recorded_replies(start: Start, home: Path, found: dict[str, str]) -> None:
+    (home / "job.json").write_bytes(encode(parameter_servers()))
+    words = ("run", "ps-throughput", "--payload", "job.json", "--order", "step", *FEW[:-2], "-q", "4")
+    result = complete(start(*words, "--no-fidelity", "--output", "r.json", **found))
+    assert [seen.calls for seen in calling(result)] == [CALLS, CALLS]
+    assert all(seen.received > 0 for seen in calling(result))

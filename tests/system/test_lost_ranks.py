@@ -37,7 +37,7 @@ def lost(result: Result) -> Failure:
     return failure
 
 
-@pytest.mark.parametrize("channel", ["tcp", "grpc", "grpc-python"])
+@pytest.mark.parametrize("channel", ["tcp", "grpc", "grpc-python", "ucx"])
 @pytest.mark.parametrize(("rank", "role"), [(PS, "ps"), (WORKER, "worker")])
 def test_a_rank_that_is_killed_is_named_in_the_result(start: Start, rank: int, role: str, channel: str) -> None:
     driver = start("run", *ENDLESS, "-c", channel, *OUTPUT)

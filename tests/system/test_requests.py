@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tensorwire import registry
-from tensorwire.payload import Scheme
+from tensorwire.spec import Scheme
 from tests.system.conftest import Run
 from tests.system.driver import SHORT
 

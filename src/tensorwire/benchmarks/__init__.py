@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from tensorwire.collective import Operation
+
 Reply = Literal["echo", "acknowledge"]
 
 
@@ -19,11 +21,15 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
-    """The traffic of one run, rank by rank; `outstanding` calls in flight to each peer unless the spec has another."""
+    """The traffic of one run, rank by rank; `outstanding` calls in flight to each peer unless the spec has another.
+
+    Of a `collective` operation nobody calls or serves: all ranks act together.
+    """
 
     roles: tuple[Role, ...]
-    reply: Reply
+    reply: Reply = "acknowledge"
     outstanding: int = 1
+    collective: Operation | None = None
 
     @property
     def size(self) -> int:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 import tensorwire
+from tensorwire.collective import Operation
 from tensorwire.errors import ChannelUnavailable
 
 
@@ -18,7 +19,13 @@ class NoOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Channel(Protocol):
-    """What every module of this folder offers under the name in its entry point."""
+    """What every module of this folder offers under the name in its entry point.
+
+    Options that leave calls no way to ask for a recorded reply have a property `no_answers`: the sentence that says so.
+    A channel with collective operations names them in `collectives`; one that has nothing else sets `calls` to False.
+    One whose ranks find each other on one machine only sets `apart` to False.
+    Options that choose among several rank programs have a `command()` of their own, which goes before the channel's.
+    """
 
     name: str
     summary: str
@@ -41,11 +48,13 @@ class Native:
         options: type[msgspec.Struct] = NoOptions,
         serializes: bool = False,
         remedy: str = "",
+        collectives: tuple[Operation, ...] = (),
     ) -> None:
         self.name = name
         self.summary = summary
         self.options = options
         self.serializes = serializes
+        self.collectives = collectives
         self._remedy = remedy
 
     def command(self) -> tuple[str, ...]:
@@ -55,6 +64,21 @@ class Native:
                 f"channel {self.name} was not built here; {self._remedy}, then install tensorwire again"
             )
         return (str(program),)
+
+
+def collectives(channel: Channel) -> tuple[Operation, ...]:
+    """The collective operations that a channel has."""
+    return getattr(channel, "collectives", ())
+
+
+def calls(channel: Channel) -> bool:
+    """Whether it has calls from one rank to another."""
+    return getattr(channel, "calls", True)
+
+
+def apart(channel: Channel) -> bool:
+    """Whether its ranks find each other from hosts with networks of their own."""
+    return getattr(channel, "apart", True)
 
 
 def installed(program: str) -> Path | None:

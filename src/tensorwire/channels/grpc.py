@@ -44,6 +44,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise SpecError(field, value, f"from {least} to {most}")
         self._check_tls()
 
+    @property
+    def no_answers(self) -> str:
+        """Why calls cannot ask for recorded replies; empty where they can."""
+        cannot = "channel grpc: a message of a stream cannot say which recorded reply it wants; use -o call=unary"
+        return cannot if self.call == "stream" else ""
+
     def _check_tls(self) -> None:
         files = [self.tls_certificate, self.tls_key, self.tls_authority]
         if any(files) and not all(files):

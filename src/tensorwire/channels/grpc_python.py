@@ -15,12 +15,15 @@ from typing import Any
 
 import msgspec
 
-from tensorwire.channels.python import Opening, python_rank
+from tensorwire.channels.python import Buffers, Opening, Reply, python_rank
 from tensorwire.errors import AddressInUse, ChannelError, ChannelUnavailable, PeerLost, SpecError
 
 _SERVICE = "tensorwire.Wire"
 _CLOSE_SECONDS = 2.0
 _COUNT_BYTES = 8
+_ANSWER = "answer"
+"""The metadata in which a call says which answer it wants, as the native channel's do."""
+_MOST_DIGITS = 10
 _LIMITS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
 
@@ -75,6 +78,10 @@ class Endpoint:
                 self._channels[rank] = _connect(rank, self._addresses[rank], self._connect_seconds)
         return Caller([self._channels[rank] for rank in slots], slots)
 
+    def answer_with(self, answers: Buffers, /) -> None:
+        if self._server:
+            self._server.answers = list(answers)
+
     def served(self) -> tuple[int, int]:
         return (self._server.calls, self._server.bytes) if self._server else (0, 0)
 
@@ -97,18 +104,22 @@ class Caller:
     def __init__(self, channels: Sequence[Any], ranks: Sequence[int]) -> None:
         self._echo = [each.unary_unary(f"/{_SERVICE}/Echo") for each in channels]
         self._acknowledge = [each.unary_unary(f"/{_SERVICE}/Acknowledge") for each in channels]
+        self._recorded = [each.unary_unary(f"/{_SERVICE}/Recorded") for each in channels]
         self._ranks = list(ranks)
         self._payloads: list[list[memoryview]] = []
-        self._done: queue.SimpleQueue[tuple[int, bool, Any]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[int, Reply, Any]] = queue.SimpleQueue()
         self._replies: dict[int, bytes] = {}
 
-    def prepare(self, payloads: Sequence[Sequence[memoryview]], /) -> None:
+    def prepare(self, payloads: Buffers, answers: Buffers, /) -> None:
         self._payloads = [list(payload) for payload in payloads]
 
-    def call(self, slot: int, payload: int, echo: bool, /) -> None:
-        method = (self._echo if echo else self._acknowledge)[slot]
-        future = method.future(b"".join(self._payloads[payload]))
-        future.add_done_callback(lambda done: self._done.put((slot, echo, done)))
+    def call(self, slot: int, payload: int, reply: Reply, /) -> None:
+        message = b"".join(self._payloads[payload])
+        if isinstance(reply, int):
+            future = self._recorded[slot].future(message, metadata=((_ANSWER, str(reply)),))
+        else:
+            future = (self._echo if reply == "echo" else self._acknowledge)[slot].future(message)
+        future.add_done_callback(lambda done: self._done.put((slot, reply, done)))
 
     def wait(self, most: int, timeout_ns: int, /) -> list[tuple[int, int]]:
         """Raises PeerLost or ChannelError when a call failed."""
@@ -124,7 +135,7 @@ class Caller:
     def reply(self, slot: int, /) -> list[bytes]:
         return [self._replies[slot]]
 
-    def _finish(self, slot: int, echo: bool, done: Any) -> tuple[int, int]:
+    def _finish(self, slot: int, asked: Reply, done: Any) -> tuple[int, int]:
         import grpc
 
         if done.code() is not grpc.StatusCode.OK:
@@ -133,21 +144,23 @@ class Caller:
             raise (PeerLost if lost else ChannelError)(f"a call to rank {rank} failed: {code}: {details}")
         reply: bytes = done.result()
         self._replies[slot] = reply
-        return slot, len(reply) if echo else int.from_bytes(reply, "little")
+        return slot, int.from_bytes(reply, "little") if asked == "acknowledge" else len(reply)
 
 
 class _Server:
-    """Serves Echo and Acknowledge for any bytes."""
+    """Serves Echo, Acknowledge and Recorded for any bytes."""
 
     def __init__(self, opening: Opening) -> None:
         import grpc
 
         self.calls = 0
         self.bytes = 0
+        self.answers: Buffers = []
         self._counting = threading.Lock()
         handlers = {
             "Echo": grpc.unary_unary_rpc_method_handler(self._echo),
             "Acknowledge": grpc.unary_unary_rpc_method_handler(self._acknowledge),
+            "Recorded": grpc.unary_unary_rpc_method_handler(self._recorded),
         }
         pool = ThreadPoolExecutor(opening.options["server_threads"])
         self._server = grpc.server(pool, options=(*_LIMITS, ("grpc.so_reuseport", 0)))
@@ -177,6 +190,17 @@ class _Server:
     def _acknowledge(self, request: bytes, context: Any) -> bytes:
         self._count(request)
         return len(request).to_bytes(_COUNT_BYTES, "little")
+
+    def _recorded(self, request: bytes, context: Any) -> bytes:
+        import grpc
+
+        answers = self.answers
+        wanted = dict(context.invocation_metadata()).get(_ANSWER, "")
+        known = wanted.isdecimal() and len(wanted) < _MOST_DIGITS and int(wanted) < len(answers)
+        if not known:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no such answer")
+        self._count(request)
+        return b"".join(answers[int(wanted)])
 
     def _count(self, request: bytes) -> None:
         with self._counting:

@@ -19,9 +19,13 @@ class _Lazy(click.Group):
     commands_of: ClassVar = {
         "run": ("tensorwire.cli.run", "Run a benchmark and write its result file."),
         "show": ("tensorwire.cli.show", "Show result files again."),
+        "compare": ("tensorwire.cli.compare", "Say what became faster or slower between results."),
+        "report": ("tensorwire.cli.report", "Make a page of results, to read and to attach."),
+        "export": ("tensorwire.cli.export", "Hand results to other tools."),
         "capture": ("tensorwire.cli.capture", "Run a job and write the profile of what it sends."),
-        "profile": ("tensorwire.cli.profile", "Show, compare and import what real jobs sent."),
-        "list": ("tensorwire.cli.catalogue", "List benchmarks, channels, launchers, schemes or metrics."),
+        "profile": ("tensorwire.cli.profile", "List, show, compare and import what real jobs sent."),
+        "workload": ("tensorwire.cli.workload", "Run real training jobs, to capture or measure."),
+        "list": ("tensorwire.cli.catalogue", "List benchmarks, channels, launchers, workloads, schemes or metrics."),
         "doctor": ("tensorwire.cli.doctor", "Say what works on this host, and what is missing."),
     }
 

@@ -1,6 +1,6 @@
 """tensorwire list: what there is to choose from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, get_args, get_origin
 
 import click
@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tensorwire import metrics, payload, registry
+from tensorwire import channels, cluster, metrics, registry
+from tensorwire.channels import Channel
+from tensorwire.collective import OPERATIONS
 from tensorwire.errors import ChannelUnavailable
+from tensorwire.spec import Scheme
 from tensorwire.units import Bytes, format_size
 
 Row = tuple[str, str]
@@ -29,8 +32,16 @@ def _channels() -> Iterator[Row]:
             found.command()
             missing = ""
         except ChannelUnavailable as wrong:
-            missing = f"\n[yellow]not here: {escape(str(wrong))}[/yellow]"
-        yield name, found.summary + _known(found.options) + missing
+            missing = _not_here(str(wrong))
+        yield name, found.summary + _known(found.options) + _together(found) + missing
+
+
+def _together(channel: Channel) -> str:
+    """The collective operations that it has, and whether it has calls as well."""
+    found = channels.collectives(channel)
+    which = "all collective operations" if set(found) == set(OPERATIONS) else ", ".join(found)
+    also = "" if channels.calls(channel) else ", and no calls from one rank to another"
+    return f"\n[dim]{which}{also}[/dim]" if found else ""
 
 
 def _launchers() -> Iterator[Row]:
@@ -38,8 +49,15 @@ def _launchers() -> Iterator[Row]:
         yield name, registry.launcher(name).summary
 
 
+def _workloads() -> Iterator[Row]:
+    for name in registry.names("workload"):
+        found = registry.workload(name)
+        lacking = cluster.missing(found)
+        yield name, found.summary + _known(found.config) + (_not_here(lacking) if lacking else "")
+
+
 def _schemes() -> Iterator[Row]:
-    for scheme in payload.Scheme.__args__:
+    for scheme in Scheme.__args__:
         name = str(scheme.__struct_config__.tag)
         yield name, " ".join((scheme.__doc__ or "").split("\n\n")[0].split()) + _known(scheme)
 
@@ -53,17 +71,23 @@ _KINDS: dict[str, Callable[[], Iterator[Row]]] = {
     "benchmarks": _benchmarks,
     "channels": _channels,
     "launchers": _launchers,
+    "workloads": _workloads,
     "schemes": _schemes,
     "metrics": _metrics,
 }
 
 
-@click.command("list", short_help="List benchmarks, channels, launchers, schemes or metrics.")
+@click.command("list", short_help="List benchmarks, channels, launchers, workloads, schemes or metrics.")
 @click.argument("kinds", nargs=-1, type=click.Choice(list(_KINDS)))
 def command(kinds: tuple[str, ...]) -> None:
     """List what there is: of the KINDS named, or benchmarks, channels and launchers."""
+    show(kinds or ("benchmarks", "channels", "launchers"))
+
+
+def show(kinds: Sequence[str]) -> None:
+    """Prints a table of each kind."""
     console = Console()
-    for kind in kinds or ("benchmarks", "channels", "launchers"):
+    for kind in kinds:
         table = Table(title=kind, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()
@@ -71,6 +95,10 @@ def command(kinds: tuple[str, ...]) -> None:
             table.add_row(name, told)
         console.print(table)
         console.print()
+
+
+def _not_here(why: str) -> str:
+    return f"\n[yellow]not here: {escape(why)}[/yellow]"
 
 
 def _known(kind: type[msgspec.Struct]) -> str:

@@ -12,6 +12,7 @@ import click
 from tensorwire import spec
 from tensorwire.cli import profiles
 from tensorwire.errors import SpecError
+from tensorwire.units import parse_share
 
 _Place = tuple[str, ...]
 _Command = Callable[..., Any]
@@ -38,9 +39,10 @@ _WHAT = (
         "Slices, or one protobuf message.  [default: non-serialized]",
         **_choice("non-serialized", "serialized"),
     ),
-    _Flag("--ps", "pattern.ps", "Parameter servers.  [default: 1]", type=int, metavar="N"),
-    _Flag("--workers", "pattern.workers", "Workers.  [default: 1]", type=int, metavar="N"),
+    _Flag("--ps", "pattern.ps", "Parameter servers.  [default: 1; steps: as recorded]", type=int, metavar="N"),
+    _Flag("--workers", "pattern.workers", "Workers.  [default: 1; steps: as recorded]", type=int, metavar="N"),
     _Flag("--nodes", "pattern.nodes", "Nodes of fully-connected.  [default: 4]", type=int, metavar="N"),
+    _Flag("--ranks", "pattern.ranks", "Ranks of a collective operation.  [default: 4]", type=int, metavar="N"),
     _Flag(
         "--reply",
         "pattern.reply",
@@ -53,7 +55,25 @@ _WHAT = (
     _Flag(
         "--port", "port", "Port of the first serving rank; 0: any free ones.  [default: 50001]", type=int, metavar="N"
     ),
-    _Flag("--launcher", "launcher", "What starts the ranks.  [default: local]", metavar="NAME"),
+    _Flag(
+        "--hosts --launcher",
+        "launcher",
+        "Where ranks run: this host, or N hosts, such as emulated:2 (tensorwire list launchers).  [default: local]",
+        metavar="NAME[:N]",
+    ),
+    _Flag(
+        "--fabric",
+        "hosts.fabric",
+        "Between emulated hosts: 1gbe, 10gbe, 25gbe, a rate such as 2.5gbit, or unlimited.",
+        metavar="RATE",
+    ),
+    _Flag("--mtu", "hosts.mtu", "Of emulated hosts' interfaces.  [default: 1500]", type=int, metavar="BYTES"),
+    _Flag(
+        "--prove-path/--no-prove-path",
+        "prove_path",
+        "Fail where hosts' interfaces saw fewer bytes than the payload that crossed.  [default: prove]",
+        default=None,
+    ),
 )
 
 _PAYLOAD = (
@@ -61,14 +81,19 @@ _PAYLOAD = (
         "--scheme",
         "payload.scheme",
         "How buffers are chosen.  [default: uniform]",
-        **_choice("uniform", "random", "skew", "custom", "profile"),
+        **_choice("uniform", "random", "skew", "custom", "profile", "steps"),
     ),
-    _Flag("--payload", "payload.file", "What a real job sent: a profile (tensorwire capture).", metavar="FILE"),
+    _Flag(
+        "--payload",
+        "payload.file",
+        "What a real job sent: a profile, by file or name (tensorwire profile list).",
+        metavar="PROFILE",
+    ),
     _Flag(
         "--order",
         "payload.order",
-        "Of a profile: drawn from its distribution, or as sent.  [default: proportional]",
-        **_choice("proportional", "exact"),
+        "Of a profile: drawn from its distribution, as sent, or by training step.  [default: proportional]",
+        **_choice("proportional", "exact", "step"),
     ),
     _Flag(
         "--only", "payload.only", "Of a profile: one kind, RPC method or collective.  [default: all]", metavar="NAME"
@@ -117,21 +142,34 @@ _LOAD = (
     _Flag(
         "-q --outstanding",
         "load.outstanding",
-        "Calls in flight to each peer.  [default: the benchmark's; open loop 64]",
+        "Calls in flight to each peer.  [default: the benchmark's; open loop 64; steps 16]",
         type=int,
         metavar="N",
     ),
     _Flag(
         "--arrivals",
         "load.kind",
-        "Closed loop, or calls due at constant or Poisson gaps.  [default: closed]",
-        **_choice("closed", "constant", "poisson"),
+        "Closed loop, or calls due at constant, Poisson or recorded gaps.  [default: closed]",
+        **_choice("closed", "constant", "poisson", "recorded"),
+    ),
+    _Flag(
+        "--pace",
+        "load.pace",
+        "Of recorded gaps: 2 is twice as fast as the job was, 0.1 to 10.  [default: 1]",
+        type=float,
+        metavar="X",
     ),
     _Flag("--rate", "load.rate", "Calls a second of each calling rank, for an open loop.", type=float, metavar="R"),
     _Flag("--threads", "threads", "Calling threads of a rank.  [default: 1]", type=int, metavar="N"),
     _Flag("--warmup", "warmup", "Untimed, before each measurement.  [default: 2s]", metavar="TIME"),
     _Flag("--duration", "duration", "Of each measurement.  [default: 10s]", metavar="TIME"),
-    _Flag("--calls", "calls", "Stop after so many calls of each thread, if earlier.", type=int, metavar="N"),
+    _Flag(
+        "--calls",
+        "calls",
+        "Stop after so many calls of each thread (steps of each worker), if earlier.",
+        type=int,
+        metavar="N",
+    ),
     _Flag("--timeout", "timeout", "Longest wait for a reply.  [default: 30s]", metavar="TIME"),
     _Flag("--join-timeout", "join_timeout", "Longest wait for the ranks to come up.  [default: 30s]", metavar="TIME"),
     _Flag("--repeat", "repeat.count", "Times, each with fresh processes.  [default: 1]", type=int, metavar="N"),
@@ -236,7 +274,7 @@ def words(values: Mapping[str, Any]) -> dict[str, Any]:
             _put(wanted, flag.path, value)
     if values["seed"] is not None and wanted.get("payload", {}).get("scheme") in ("random", "profile"):
         _put(wanted, ("payload", "seed"), values["seed"])  # on top of a seed that the file gives the draw alone
-    for key, value in _options(values["options"]).items():
+    for key, value in options(values["options"]).items():
         _put(wanted, ("options", key), value)
     if (sizes := _sweep(values["begin"], values["end"], values["factor"])) is not None:
         wanted["sizes"] = sizes
@@ -263,7 +301,8 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     return wanted
 
 
-def _options(pairs: tuple[str, ...]) -> dict[str, str]:
+def options(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What flags of the form KEY=VALUE say. Raises SpecError for another form."""
     found = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -283,7 +322,8 @@ def _sweep(begin: str | None, end: str | None, factor: int | None) -> list[int] 
 
 def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
     """What a person means without saying it: buffers make a custom scheme, a file is a profile to replay, the seed is
-    the draw's as well, a rate alone is a constant one, and a precision repeats until it is met."""
+    the draw's as well, a rate alone is a constant one, a pace alone that of recorded arrivals, emulated:2 are two hosts
+    of that launcher, and a precision repeats until it is met."""
     payload = wanted.get("payload", {})
     if "buffers" in payload:
         payload.setdefault("scheme", "custom")
@@ -291,25 +331,20 @@ def _complete(wanted: dict[str, Any]) -> dict[str, Any]:
         payload.setdefault("scheme", "profile")
     if payload.get("scheme") in ("random", "profile") and "seed" in wanted:
         payload.setdefault("seed", wanted["seed"])
-    if payload.get("scheme") == "profile":
+    if payload.get("scheme") in ("profile", "steps"):
         wanted["payload"] = profiles.replay_words(payload)
     load = wanted.get("load", {})
     if "rate" in load:
         load.setdefault("kind", "constant")
+    if "pace" in load:
+        load.setdefault("kind", "recorded")
+    name, colon, count = str(wanted.get("launcher", "")).partition(":")
+    if colon:
+        wanted["launcher"] = name
+        wanted.setdefault("hosts", {})["count"] = count
     repeat = wanted.get("repeat", {})
     if "precision" in repeat:
-        repeat["precision"] = _share(repeat["precision"])
+        precision = repeat["precision"]
+        repeat["precision"] = parse_share(precision, "precision") if isinstance(precision, str) else precision
         repeat.setdefault("count", _REPETITIONS_FOR_PRECISION)
     return wanted
-
-
-def _share(value: object) -> object:
-    """1% as 0.01; what is no text as it is. Raises SpecError for another text."""
-    if not isinstance(value, str):
-        return value
-    number, percent, rest = value.strip().partition("%")
-    try:
-        share = float(number + rest)
-    except ValueError as wrong:
-        raise SpecError("precision", value, "a share, such as 1% or 0.01") from wrong
-    return share / 100 if percent else share

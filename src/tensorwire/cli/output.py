@@ -21,7 +21,7 @@ class How(msgspec.Struct, frozen=True, kw_only=True):
         if self.format == "osu":
             from tensorwire.report import osu
 
-            osu.check(result.traffic)
+            osu.check(result)
 
     def print(self, *results: Result) -> None:
         """On stdout; nothing for a result without a single measurement or failure. Tables of several are merged."""

@@ -19,8 +19,9 @@ from tensorwire.cli.progress import progress
     metavar="FILE",
     help="The result file.  [default: results/TIME-BENCHMARK-CHANNEL.json]",
 )
+@click.option("--no-fidelity", is_flag=True, help="Leave out the extra run that watches what a replay sends.")
 @output.how_to_show
-def command(file: Path | None, show: output.How, **values: Any) -> int:
+def command(file: Path | None, no_fidelity: bool, show: output.How, **values: Any) -> int:
     """Run BENCHMARK (tensorwire list benchmarks), print its numbers and write its result file.
 
     Sizes read 10, 10KB (1e3) or 10KiB (2^10), times 500ms or 10s. Without flags a run is that of TF-gRPC-Bench:
@@ -32,6 +33,8 @@ def command(file: Path | None, show: output.How, **values: Any) -> int:
     try:
         with progress(wanted) as told:
             run.run(told)
+        if not no_fidelity:
+            run.measure_fidelity()
     finally:
         try:
             show.print(run.result)

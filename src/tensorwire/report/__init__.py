@@ -6,15 +6,28 @@
 from msgspec import Struct
 
 from tensorwire import registry
+from tensorwire.collective import Collective
 from tensorwire.errors import SpecError
 from tensorwire.metrics import CATALOGUE, Estimate, estimate
+from tensorwire.recorded import Steps
 from tensorwire.result import Failure, Point, Result
-from tensorwire.sample import samples
+from tensorwire.sample import collective, samples
 from tensorwire.spec import Closed
 from tensorwire.units import format_size
 
 # For the results of a benchmark that is not installed here.
 _DEFAULT_SHOWS = ("rtt_p50", "rtt_p99", "rpcs", "bandwidth", "cpu_per_call", "cpu_per_gb")
+_STEP_SHOWS = (
+    "steps",
+    "step_p50",
+    "step_p99",
+    "step_mean",
+    "bandwidth",
+    "bandwidth_back",
+    "recorded_step",
+    "recorded_step_bytes",
+    "network_share",
+)
 
 
 class FailedRun(Struct, frozen=True, kw_only=True):
@@ -41,6 +54,8 @@ class Row(Struct, frozen=True, kw_only=True):
     repetitions: int
     estimates: dict[str, Estimate]
     failures: tuple[FailedRun, ...]
+    collective: Collective | None = None
+    """What all ranks did together, where they did not call each other."""
 
     @property
     def size(self) -> str:
@@ -68,16 +83,26 @@ def rows(result: Result) -> tuple[Row, ...]:
 
 
 def shows(result: Result) -> tuple[str, ...]:
-    """The metrics that are columns: those of the benchmark, then those of the mode and the load."""
+    """The metrics that are columns: those of the benchmark, or of steps; then those of the mode and the load."""
+    serialized = ("serialization",) if result.spec.mode == "serialized" else ()
+    if isinstance(result.spec.payload, Steps):
+        return _STEP_SHOWS + serialized
     try:
         shown = registry.benchmark(result.spec.benchmark).shows
     except SpecError:
         shown = _DEFAULT_SHOWS
-    if result.spec.mode == "serialized":
-        shown += ("rtt_mean", "serialization", "communication")
+    if serialized:
+        shown += ("rtt_mean", *serialized, "communication")
+    if any(answers is not None for point in result.points for answers in point.answers):
+        shown += ("bandwidth_back",)
     if not isinstance(result.spec.load, Closed):
         shown += ("offered", "missed")
     return tuple(dict.fromkeys(shown))
+
+
+def goes_over_tcp(transport: str) -> bool:
+    """Whether a rank that names its transport so has TCP among it, whose bytes an interface counts."""
+    return "tcp" in transport or "tls" in transport
 
 
 def transport(result: Result) -> str:
@@ -94,8 +119,19 @@ def transport(result: Result) -> str:
         for each in repetition.measurements
         if each.wire is not None
     }
-    on = f" on {', '.join(sorted(interfaces))}" if interfaces and said != {"none"} else ""
+    on = f" on {', '.join(sorted(interfaces))}" if interfaces and any(map(goes_over_tcp, said)) else ""
     return (", ".join(sorted(said)) or "transport unknown") + on
+
+
+def collective_how(result: Result) -> str:
+    """Whether the stack has the operation itself, as the ranks say: native, or emulated and by what."""
+    said = {
+        facts.settings["collective"]
+        for repetition in result.repetitions
+        for facts in repetition.ranks
+        if facts.settings.get("collective")
+    }
+    return ", ".join(sorted(said)) or "unknown"
 
 
 def _row(result: Result, index: int) -> Row:
@@ -104,6 +140,7 @@ def _row(result: Result, index: int) -> Row:
     return Row(
         index=index,
         point=result.points[index],
+        collective=collective(result, index),
         measured=sum(sample is not None for sample in repetitions),
         repetitions=len(repetitions),
         estimates={name: value for name, value in found.items() if value is not None},

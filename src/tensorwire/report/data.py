@@ -7,12 +7,12 @@ import re
 import msgspec
 
 from tensorwire.metrics import CATALOGUE, Estimate, Metric
-from tensorwire.report import FailedRun, Row, rows, transport
+from tensorwire.report import FailedRun, Row, collective_how, rows, transport
 from tensorwire.result import Result
 
 _RUN = ("created", "benchmark", "channel", "transport", "mode", "payload")
 _ROW = ("point", "total_bytes", "buffers", "measured", "repetitions")
-_UNIT_WORDS = {"": "", "RPC/s": "per_s", "MB/s": "MB_per_s", "%": "percent"}
+_UNIT_WORDS = {"": "", "RPC/s": "per_s", "steps/s": "per_s", "MB/s": "MB_per_s", "GB/s": "GB_per_s", "%": "percent"}
 
 
 def as_json(*results: Result) -> str:
@@ -33,8 +33,10 @@ def _report(result: Result) -> dict[str, object]:
         "mode": result.spec.mode,
         "reply": result.traffic.reply,
         "outstanding": result.traffic.outstanding,
+        "collective": _collective(result),
         "payload": result.payload,
         "spec": result.spec,
+        "fidelity": result.fidelity,
         "rows": [_row(row) for row in rows(result)],
     }
 
@@ -60,11 +62,19 @@ def csv_name(metric: Metric) -> str:
     return f"{metric.name}_{unit}" if unit else metric.name
 
 
+def _collective(result: Result) -> dict[str, object] | None:
+    """The operation, and whether the stack has it itself."""
+    operation = result.traffic.collective
+    return {"operation": operation, "how": collective_how(result)} if operation else None
+
+
 def _row(row: Row) -> dict[str, object]:
     return {
         "point": row.index,
         "total_bytes": row.point.totals,
         "payloads": row.point.payloads,
+        "answers": row.point.answers,
+        "count": row.collective.count if row.collective else None,
         "measured": row.measured,
         "repetitions": row.repetitions,
         "metrics": {name: _estimate(value) for name, value in row.estimates.items()},

@@ -11,11 +11,21 @@ from tensorwire.report import Row
 from tensorwire.report.columns import Column, column, time_unit, written
 from tensorwire.report.drawing import show_columns, show_line, show_words
 from tensorwire.report.heading import cores
-from tensorwire.result import Calling, Result
-from tensorwire.sample import Sample, samples
+from tensorwire.result import Result
+from tensorwire.sample import Sample, rate_of_slice, samples
 from tensorwire.units import format_duration
 
-_RANK_SHOWS = ("rpcs", "bandwidth", "rtt_p50", "rtt_p99", "served", "cores_busy", "peak_memory")
+_RANK_SHOWS = (
+    "rpcs",
+    "bandwidth",
+    "rtt_p50",
+    "rtt_p99",
+    "served",
+    "coll_time",
+    "coll_p99",
+    "cores_busy",
+    "peak_memory",
+)
 _BARS, _ASCII_BARS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
 
@@ -73,20 +83,17 @@ def _show_series(title: str, sample: Sample, console: Console) -> None:
         return
     bars = _ASCII_BARS if console.options.ascii_only else _BARS
     edges = _edges(slices, console.width - len("longest RTT  || 100000 RPC/s"))
-    rates = _joined([sum(_rate(each, i) for each in sample.calling) for i in range(slices)], edges, fmean)
+    many = len(sample.calling) if sample.collective else 1  # ranks that have their part in the same calls
+    together = [sum(rate_of_slice(each, i) for each in sample.calling) / many for i in range(slices)]
+    rates = _joined(together, edges, fmean)
     longest = _joined([max(each.max_ns[i] for each in series) for i in range(slices)], edges, max)
     every = format_duration(float(series[0].interval_ns * (edges[1] - edges[0])))
     show_line(f"{title}, one bar for {every}; right: the highest", console, "bold")
-    show_line(f"rate         |{sparkline(rates, bars)}| {max(rates):.0f} RPC/s", console, "")
+    each, unit, digits = ("step", "steps/s", ".3g") if sample.stepped else ("RTT", "RPC/s", ".0f")
+    each, unit = ("call", "calls/s") if sample.collective else (each, unit)
+    show_line(f"rate         |{sparkline(rates, bars)}| {max(rates):{digits}} {unit}", console, "")
     worst = format_duration(max(longest))
-    show_line(f"longest RTT  |{sparkline(longest, bars)}| {worst}", console, "")
-
-
-def _rate(calling: Calling, i: int) -> float:
-    """Replies per second in slice `i`. The last slice is longer: it runs to the last reply."""
-    series = calling.series
-    longer = calling.elapsed_ns - i * series.interval_ns if i == len(series.calls) - 1 else 0
-    return series.calls[i] * 1e9 / max(series.interval_ns, longer)
+    show_line(f"longest {each:<4} |{sparkline(longest, bars)}| {worst}", console, "")
 
 
 def _edges(slices: int, width: int) -> list[int]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tensorwire.report.columns import Column
 
+_SHOWN = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _GAPS = (2, 1)  # between columns; the narrower one where it saves a table
 
 
@@ -21,7 +22,7 @@ def show_columns(first: Sequence[Column], values: Sequence[Column], console: Con
             header = Text("\n".join(each.header))
             table.add_column(header, justify=each.justify, no_wrap=True)
         for cells in zip(*(each.cells for each in columns), strict=True):
-            table.add_row(*(Text(cell) for cell in cells))
+            table.add_row(*(Text(printable(cell)) for cell in cells))
         console.print(table, highlight=False)
         console.print()
 
@@ -30,7 +31,7 @@ def show_words(lines: Sequence[tuple[str, ...]], console: Console, dim: int) -> 
     """Prints lines of words in columns, the last of which wraps; the column number `dim` stands back."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     for line in lines:
-        grid.add_row(*(Text(word, style="dim" if i == dim else "") for i, word in enumerate(line)))
+        grid.add_row(*(Text(printable(word), style="dim" if i == dim else "") for i, word in enumerate(line)))
     for column in grid.columns[:-1]:
         column.no_wrap = True
     grid.columns[-1].overflow = "fold"
@@ -39,7 +40,12 @@ def show_words(lines: Sequence[tuple[str, ...]], console: Console, dim: int) -> 
 
 
 def show_line(line: str, console: Console, style: str) -> None:
-    console.print(Text(line, style=style), highlight=False)
+    console.print(Text(printable(line), style=style), highlight=False)
+
+
+def printable(text: str) -> str:
+    """What a file says may be anything: a terminal is not told what to do by it."""
+    return text.translate(_SHOWN)
 
 
 Block = tuple[int, list[Column]]

@@ -2,18 +2,26 @@
 
 from tensorwire.errors import SpecError
 from tensorwire.report import Row, rows, transport
-from tensorwire.result import Result, Traffic
+from tensorwire.result import Result
 from tensorwire.spec import Closed
 
 _SIZE_WIDTH, _VALUE_WIDTH = 10, 18
 _LATENCY = ("one_way_mean", "Latency (us)", "latency is the mean round trip over two")
+_COLLECTIVE = (
+    "coll_time",
+    "Avg Latency(us)",
+    "latency is the mean time of a call over calls and ranks; size as in nccl-tests",
+)
 _BANDWIDTH = ("bandwidth", "Bandwidth (MB/s)", "MB/s is 1e6 payload bytes; every message is acknowledged")
 
 
 def osu(result: Result) -> str:
-    """Size and latency of an echoed payload, size and bandwidth of an acknowledged one. Raises SpecError as `check`."""
-    check(result.traffic)
-    name, title, meaning = _LATENCY if result.traffic.reply == "echo" else _BANDWIDTH
+    """Size and latency of an echoed payload or of a collective operation, size and bandwidth of an acknowledged one.
+    Raises SpecError as `check`."""
+    check(result)
+    name, title, meaning = (
+        _COLLECTIVE if result.traffic.collective else _LATENCY if result.traffic.reply == "echo" else _BANDWIDTH
+    )
     found = rows(result)
     spec = result.spec
     lines = [
@@ -26,11 +34,17 @@ def osu(result: Result) -> str:
     return "\n".join([*lines, *(_line(row, name) for row in found)]) + "\n"
 
 
-def check(traffic: Traffic) -> None:
-    """Raises SpecError when more than one rank calls: OSU's point-to-point columns have no place for that."""
-    callers = sum(bool(calls) for calls in traffic.calls)
+def check(result: Result) -> None:
+    """Raises SpecError when more than one rank calls, or replies are those that were recorded: OSU's point-to-point
+    columns have no place for that."""
+    if any(point.answers for point in result.points):
+        why = "the replies of this result are those that were recorded, which have no OSU form"
+        raise SpecError("format", "osu", "table, json or csv", f"{why}: use table, json or csv")
+    if result.traffic.collective:
+        return
+    callers = sum(bool(calls) for calls in result.traffic.calls)
     if callers != 1:
-        why = f"{callers} ranks call in this result; only p2p-latency and p2p-bandwidth have an OSU form"
+        why = f"{callers} ranks call in this result; p2p-latency, p2p-bandwidth and collectives alone have an OSU form"
         raise SpecError("format", "osu", "table, json or csv", f"{why}: use table, json or csv")
 
 

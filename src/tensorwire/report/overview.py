@@ -11,7 +11,7 @@ from tensorwire.report.columns import Column, value_columns
 from tensorwire.report.drawing import show_columns, show_line
 from tensorwire.report.notes import cut_short, failures, notes
 from tensorwire.result import Result
-from tensorwire.spec import Closed, Load, Poisson
+from tensorwire.spec import Closed, Load, Poisson, Recorded
 
 # What tells results of one benchmark apart: a column where it differs, said above the table where it does not.
 _TRAITS: dict[str, Callable[[Result], str]] = {
@@ -76,11 +76,12 @@ def _show_table(benchmark: str, results: Sequence[Result], console: Console) -> 
 
 
 def _load(load: Load) -> str:
-    return (
-        "closed"
-        if isinstance(load, Closed)
-        else f"{load.rate:g}/s {'Poisson' if isinstance(load, Poisson) else ''}".strip()
-    )
+    match load:
+        case Closed():
+            return "closed"
+        case Recorded():
+            return f"recorded, pace {load.pace:g}"
+    return f"{load.rate:g}/s {'Poisson' if isinstance(load, Poisson) else ''}".strip()
 
 
 def _scheme(result: Result) -> str:
