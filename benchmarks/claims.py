@@ -2,15 +2,23 @@
 
 import functools
 import time
+from typing import Literal
 
-from benchmarks.judging import Absolute, Claim, Comparison, Limit, at_least, at_most
-from benchmarks.seen import bandwidth, cpu_per_call, cpu_per_gb, latency, rate
+from benchmarks.captured import large_buffers, odd_bytes, untold_bytes, untold_messages
+from benchmarks.collective import MpiAllreduce, Together
+from benchmarks.comparing import Gate
+from benchmarks.hosts import BetweenHosts, Iperf3BetweenHosts, gone_ms, up_ms
+from benchmarks.judging import Absolute, Claim, Comparison, Limit, at_least, at_most, exactly
+from benchmarks.osu import Osu
+from benchmarks.perftest import Perftest
+from benchmarks.seen import Metric, bandwidth, call_time, cpu_per_call, cpu_per_gb, latency, rate
 from benchmarks.sides import H2load, Iperf3, Raw, Tensorwire, run_spec, seen_by_caller
 from benchmarks.starting import help_ms, joining_ms
 from benchmarks.traffic import HUGE, LARGE, MIDDLE, RANDOM, SKEW, TINY, UNIFORM, Site, Traffic, echo, stream_of
+from benchmarks.watching import own_time, slowdown
 from tensorwire.payload import Custom
-from tensorwire.spec import Mode, Spec
-from tensorwire.units import Nanoseconds
+from tensorwire.spec import Mode, Placement, Spec
+from tensorwire.units import Nanoseconds, format_size
 
 
 def grpc(traffic: Traffic, call: str = "unary", mode: Mode = "non-serialized") -> Tensorwire:
@@ -203,6 +211,36 @@ RAW_TCP: tuple[Claim, ...] = (
     ),
 )
 
+
+def _over_mpi(size: int) -> Together:
+    return Together(channel="mpi", size=size, options={"implementation": "openmpi", "transport": "shm"})
+
+
+def added_to_allreduce_ns(site: Site) -> float:
+    """How much longer than in the hand-written program an all-reduce takes that is as short as can be."""
+    return _over_mpi(8).run(site).p50_ns - MpiAllreduce(size=8).run(site).p50_ns
+
+
+ALLREDUCE: tuple[Claim, ...] = (
+    Absolute(
+        name="allreduce-8B",
+        title="mpi less hand-written MPI, p50 of an all-reduce of 8 B by 2 ranks that poll",
+        unit="ns",
+        value=added_to_allreduce_ns,
+        limit=at_most(100),
+    ),
+    *(
+        Comparison(
+            name=f"allreduce-{name}",
+            title=f"mpi / hand-written MPI, all-reduce of {title} by 2 ranks that poll",
+            a=_over_mpi(size),
+            b=MpiAllreduce(size=size),
+            claims=((call_time, at_most(1.05)),),
+        )
+        for name, title, size in (("64KiB", "64 KiB", 64 << 10), ("1MiB", "1 MiB", 1 << 20))
+    ),
+)
+
 START: tuple[Claim, ...] = (
     *(
         Absolute(
@@ -212,7 +250,7 @@ START: tuple[Claim, ...] = (
             value=functools.partial(joining_ms, channel),
             limit=at_most(50),
         )
-        for channel in ("grpc", "tcp")
+        for channel in ("grpc", "tcp", "ucx")
     ),
     Absolute(name="start-help", title="tensorwire --help", unit="ms", value=help_ms, limit=at_most(150)),
     Absolute(
@@ -230,6 +268,66 @@ START: tuple[Claim, ...] = (
         limit=at_most(10),
     ),
 )
+
+_UCX_IN_FLIGHT = 16
+
+
+def _against_perftest(api: Literal["am", "tag"], over: Literal["shm", "tcp"]) -> tuple[Comparison, ...]:
+    """One payload at a time and its acknowledgement, and many in flight. Both ends poll, as ucx_perftest does."""
+
+    def comparison(name: str, traffic: Traffic, claim: tuple[Metric, Limit]) -> Comparison:
+        size = format_size(traffic.payload.total)
+        title = f"ucx / ucx_perftest, {api} over {over}, {size}, {traffic.outstanding} in flight"
+        return Comparison(
+            name=f"perftest-{api}-{over}-{size.replace(' ', '')}{name}",
+            title=title,
+            a=Tensorwire(channel="ucx", traffic=traffic, options={"api": api, "transport": over}, wait="spin"),
+            b=Perftest(api=api, transport=over, traffic=traffic),
+            claims=(claim,),
+        )
+
+    return (
+        *(comparison("", stream_of(size, 1), (latency, at_most(1.05))) for size in (TINY, MIDDLE, LARGE, HUGE)),
+        *(
+            comparison("-bandwidth", stream_of(size, _UCX_IN_FLIGHT), (bandwidth, at_least(0.95)))
+            for size in (MIDDLE, LARGE, HUGE)
+        ),
+    )
+
+
+PERFTEST: tuple[Claim, ...] = (
+    *_against_perftest("am", "shm"),
+    *_against_perftest("tag", "shm"),
+    *_against_perftest("am", "tcp"),
+    *_against_perftest("tag", "tcp"),
+)
+
+_MPI_IN_FLIGHT = 16
+
+
+def _against_osu(mpi: Literal["openmpi", "mpich"]) -> tuple[Comparison, ...]:
+    """Echoes one at a time, and many payloads in flight. Both ends poll, as MPI does."""
+
+    def comparison(name: str, traffic: Traffic, claim: tuple[Metric, Limit]) -> Comparison:
+        size = format_size(traffic.payload.total)
+        return Comparison(
+            name=f"osu-{mpi}-{size.replace(' ', '')}{name}",
+            title=f"mpi / the loops of OSU's benchmarks, {mpi}, {size}, {traffic.outstanding} in flight",
+            a=Tensorwire(channel="mpi", traffic=traffic, options={"implementation": mpi}, wait="spin"),
+            b=Osu(implementation=mpi, traffic=traffic),
+            claims=(claim,),
+        )
+
+    return (
+        *(comparison("", echo(size), (latency, at_most(1.05))) for size in (TINY, MIDDLE, LARGE, HUGE)),
+        *(
+            comparison("-bandwidth", stream_of(size, _MPI_IN_FLIGHT), (bandwidth, at_least(0.95)))
+            for size in (MIDDLE, LARGE, HUGE)
+        ),
+    )
+
+
+OSU: tuple[Claim, ...] = (*_against_osu("openmpi"), *_against_osu("mpich"))
 
 _PUBLISHED = 6.03 / 4.03  # MB of the two payloads, and their latencies on every published fabric
 
@@ -253,4 +351,97 @@ SHAPE: tuple[Claim, ...] = (
     ),
 )
 
-ALL: tuple[Claim, ...] = (*LOOP, *RAW_GRPC, *SERIALIZED, *TCP, *GRPC_PYTHON, *H2LOAD, *RAW_TCP, *START, *SHAPE)
+_CAPTURED = "capture of ResNet-152, 1 server and 1 worker:"
+
+CAPTURE: tuple[Claim, ...] = tuple(
+    Absolute(name=f"capture-{name}", title=f"{_CAPTURED} {title}", unit=unit, value=value, limit=limit, once=True)
+    for name, title, unit, value, limit in (
+        (
+            "large",
+            "buffers of 1 MiB and more in a step, 119 variables in two directions",
+            "buffers",
+            large_buffers,
+            exactly(238),
+        ),
+        (
+            "variables",
+            "tensors of the steps that are not the model's variables, or not once",
+            "B",
+            odd_bytes,
+            exactly(0),
+        ),
+        ("frames", "DATA frames by gRPC's own trace, less those of the profile", "B", untold_bytes, exactly(0)),
+        ("messages", "messages by gRPC's own trace, or by the profile, alone", "messages", untold_messages, exactly(0)),
+    )
+)
+
+WATCHING: tuple[Claim, ...] = (
+    Absolute(
+        name="watching-slowdown",
+        title="TensorFlow trains a CNN, watched and unwatched by turns: slower when watched by",
+        unit="%",
+        value=slowdown,
+        limit=at_most(2),
+        once=True,
+    ),
+    Absolute(
+        name="watching-own", title="the same: the tap's own time", unit="%", value=own_time, limit=at_most(2), once=True
+    ),
+)
+
+_ONE_CORE = Placement(pin="same")
+
+COMPARE: tuple[Claim, ...] = tuple(
+    Gate(
+        name=f"compare-{channel}",
+        title=f"compare, 32 B echo over {channel} on one core",
+        spec=Spec(channel=channel, payload=_TINY, placement=_ONE_CORE),
+    )
+    for channel in ("tcp", "grpc")
+)
+
+_LARGE_STREAM = stream_of(LARGE)
+
+HOSTS: tuple[Claim, ...] = (
+    *(
+        Comparison(
+            name=f"hosts-{fabric}-{channel}",
+            title=f"{channel} / iperf3 between emulated hosts on {fabric}, 1 MiB, 4 in flight",
+            a=BetweenHosts(channel=channel, traffic=_LARGE_STREAM, fabric=fabric),
+            b=Iperf3BetweenHosts(traffic=_LARGE_STREAM, fabric=fabric),
+            claims=((bandwidth, Limit(least=0.95, most=1.05)),),
+        )
+        for fabric in ("1gbe", "10gbe")
+        for channel in ("tcp", "grpc", "grpc-python", "ucx")
+    ),
+    *(
+        Absolute(
+            name=f"hosts-{word}-{count}",
+            title=f"{count} emulated hosts are {word} after",
+            unit="ms",
+            value=functools.partial(taking_ms, count),
+            limit=at_most(500 + 100 * count),
+        )
+        for word, taking_ms in (("up", up_ms), ("gone", gone_ms))
+        for count in (2, 8, 32)
+    ),
+)
+
+ALL: tuple[Claim, ...] = (
+    *LOOP,
+    *RAW_GRPC,
+    *SERIALIZED,
+    *TCP,
+    *GRPC_PYTHON,
+    *H2LOAD,
+    *RAW_TCP,
+    *PERFTEST,
+    *ALLREDUCE,
+    *OSU,
+    *START,
+    *SHAPE,
+    *CAPTURE,
+    *WATCHING,
+    *COMPARE,
+    *HOSTS,
+)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from statistics import median
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -22,6 +23,8 @@ class Limit(Struct, frozen=True):
 
     def text(self, unit: str = "") -> str:
         unit = f" {unit}" if unit else ""
+        if self.least == self.most:
+            return f"{self.least:g}{unit}"
         if self.least is None:
             return f"<= {self.most:g}{unit}"
         return f">= {self.least:g}{unit}" if self.most is None else f"{self.least:g} to {self.most:g}{unit}"
@@ -33,6 +36,10 @@ def at_most(most: float) -> Limit:
 
 def at_least(least: float) -> Limit:
     return Limit(least=least)
+
+
+def exactly(value: float) -> Limit:
+    return Limit(least=value, most=value)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -75,31 +82,41 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class Absolute(Struct, frozen=True, kw_only=True):
-    """The claim that the median of a number is within a limit."""
+    """The claim that the median of a number is within a limit; `once`: it is counted, not measured, and only once."""
 
     name: str
     title: str
     unit: str
     value: Callable[[Site], float]
     limit: Limit
+    once: bool = False
 
     def judge(self, site: Site, rounds: int) -> list[Verdict]:
         try:
-            values = [self.value(site) for _ in range(rounds)]
+            values = [self.value(site) for _ in range(1 if self.once else rounds)]
         except CannotMeasure as reason:
             return [_unknown(self.title, self.limit.text(self.unit), reason)]
         return [
             Verdict(
                 claim=self.title,
                 limit=self.limit.text(self.unit),
-                seen=f"{digits(median(values))} {self.unit}",
-                spread=f"{digits(min(values))} to {digits(max(values))}",
+                seen=f"{values[0]:g} {self.unit}" if self.once else f"{digits(median(values))} {self.unit}",
+                spread="" if self.once else f"{digits(min(values))} to {digits(max(values))}",
                 holds=self.limit.allows(median(values)),
             )
         ]
 
 
-Claim = Comparison | Absolute
+class Claim(Protocol):
+    """Something that is judged, in one row or several."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    def judge(self, site: Site, rounds: int) -> list[Verdict]: ...
 
 
 def chosen(claims: tuple[Claim, ...], names: tuple[str, ...]) -> list[Claim]:

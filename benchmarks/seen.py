@@ -28,6 +28,7 @@ class CannotMeasure(Exception):
 
 
 latency = Metric(title="p50 round trip", unit="us", value=lambda seen: seen.p50_ns / 1e3)
+call_time = Metric(title="p50 of a call", unit="us", value=lambda seen: seen.p50_ns / 1e3)
 rate = Metric(title="calls", unit="calls/s", value=lambda seen: seen.calls * 1e9 / seen.elapsed_ns)
 bandwidth = Metric(title="bandwidth", unit="MB/s", value=lambda seen: seen.bytes * 1e3 / seen.elapsed_ns)
 cpu_per_call = Metric(title="CPU per call", unit="us", value=lambda seen: seen.cpu_ns / 1e3 / seen.calls)

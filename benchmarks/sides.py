@@ -40,26 +40,26 @@ class Tensorwire(Struct, frozen=True, kw_only=True):
     traffic: Traffic
     mode: Mode = "non-serialized"
     options: dict[str, str] = {}
+    wait: Literal["block", "spin"] = "block"
+
+    def spec(self, site: Site) -> Spec:
+        traffic = self.traffic
+        return Spec(
+            benchmark=_BENCHMARKS[traffic.reply],
+            channel=self.channel,
+            options=dict(self.options),
+            payload=Custom(buffers=traffic.payload.sizes),
+            mode=self.mode,
+            load=Closed(outstanding=traffic.outstanding),
+            placement=Placement(pin=traffic.pin, wait=self.wait),
+            host="127.0.0.1",
+            port=0,
+            warmup_ns=Nanoseconds(int(site.warmup * 1e9)),
+            duration_ns=Nanoseconds(int(site.seconds * 1e9)),
+        )
 
     def run(self, site: Site, /) -> Seen:
-        traffic = self.traffic
-        return seen_by_caller(
-            run_spec(
-                Spec(
-                    benchmark=_BENCHMARKS[traffic.reply],
-                    channel=self.channel,
-                    options=dict(self.options),
-                    payload=Custom(buffers=traffic.payload.sizes),
-                    mode=self.mode,
-                    load=Closed(outstanding=traffic.outstanding),
-                    placement=Placement(pin=traffic.pin),
-                    host="127.0.0.1",
-                    port=0,
-                    warmup_ns=Nanoseconds(int(site.warmup * 1e9)),
-                    duration_ns=Nanoseconds(int(site.seconds * 1e9)),
-                )
-            )
-        )
+        return seen_by_caller(run_spec(self.spec(site)))
 
 
 class Raw(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from benchmarks.traffic import Site
 from tensorwire import plan, registry, scratch
 from tensorwire.errors import TensorwireError
 from tensorwire.launchers import Command
+from tensorwire.launchers.local import LocalJob, started
 from tensorwire.rendezvous import Joined, Meeting
 from tensorwire.spec import Spec
 
@@ -49,14 +50,14 @@ def joined_rank(channel: str, site: Site) -> Iterator[Up]:
         raise CannotMeasure(str(wrong)) from wrong
     options = msgspec.to_builtins(registry.channel(channel).options())
     with scratch.directory() as directory, Meeting(pattern.size) as meeting:
-        where = plan.Site(rendezvous=meeting.address, host=spec.host, cores=site.cores)
+        where = plan.Site(rendezvous=meeting.address, hosts=(spec.host,) * pattern.size, cores=site.cores)
         file = directory / "plan.json"
         file.write_bytes(msgspec.json.encode(plan.make(spec, pattern, options, (0,), where)))
         command = Command(
             rank=0, role="ps", argv=(*program, str(file), "0"), environment={"TENSORWIRE_TOKEN": meeting.token}
         )
         begin = time.perf_counter()
-        with registry.launcher(spec.launcher).start([command], directory):
+        with started(LocalJob(directory), [command]):
             _await_joined(meeting)
             yield Up(port=spec.port, joined_ms=(time.perf_counter() - begin) * 1e3)
 
