@@ -161,7 +161,7 @@ def test_a_transport_that_this_mpich_was_built_without_is_refused(run: Run) -> N
 def test_ranks_that_mpi_finds_no_way_between_are_named(run: Run, openmpi: tuple[str, ...]) -> None:
     done = run("run", *SHORT, *openmpi, OMPI_MCA_pml="ob1", OMPI_MCA_btl="self")
     assert done.code == 1
-    assert "MPI_ERRORS_ARE_FATAL" in done.stderr
+    done.said("exited with code 1")
 
 
 def test_an_mpirun_that_is_not_there_is_named_with_what_to_install(run: Run, openmpi: tuple[str, ...]) -> None:

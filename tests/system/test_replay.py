@@ -144,7 +144,7 @@ def test_servers_are_those_of_the_job_and_workers_no_fewer(run: Run, word: str) 
 
 
 def test_replies_that_nobody_can_send_are_refused(run: Run, home: Path) -> None:
-    for size, said in ((2**31 + 1, "answer is 2147483649"), (2**31, "available")):
+    for size, said in ((2**31 + 1, "a buffer of 2147483649 B"), (2**31, "available")):
         job = Job(("worker 0", "ps 0"))
         job.exchange(0, ("worker 0", "ps 0"), ((1,), (size,) * 400 if size == 2**31 else (size,)), 0)
         (home / "job.json").write_bytes(encode(job.profile(1)))
