@@ -161,15 +161,15 @@ void Calls::call(const Call& call) {
   const bool notified = call.reply == Reply::acknowledge || setting_.options.one_sided;
   slot.missing = notified ? 1 : brought(call).messages.size();
   ++slot.lane->in_flight;
-  const std::size_t first = call.slot * width();
-  for (std::size_t i = 0; i < slot.missing; ++i) check(MPI_Start(&receives_[first + i]), "start a receive");
-
   if (made_->labelled) {
     const Header header{.payload = call.payload, .answer = call.answer, .reply = call.reply};
     std::memcpy(staging(call.slot) + kHeaderAt, &header, sizeof header);
   }
   made_->outgoing[call.payload].pack(staging(call.slot) + kHeaderRoom);
   setting_.options.one_sided ? put_all(call.slot, call) : send_all(call.slot, call);
+  // Last, while the request is on its way.
+  const std::size_t first = call.slot * width();
+  for (std::size_t i = 0; i < slot.missing; ++i) check(MPI_Start(&receives_[first + i]), "start a receive");
 }
 
 void Calls::send(std::uint32_t slot, std::uint32_t payload, std::size_t column) {

@@ -41,6 +41,7 @@ Connection::Made::Made(const Setting& setting, const Terms& given, std::shared_p
       heads(given.places * head_step, MPI_WIN_NULL),
       landing(given.places * requests.step(), setting.window),
       staging(given.places * staging_step, MPI_WIN_NULL),
+      counted(given.labelled ? 0 : requests.step(), MPI_WIN_NULL),
       echoes(setting.world, given.places * packings.size(), given.offsets.size(), setting.options.persistent),
       brought(setting.world, given.places * answers->size(), given.offsets.size(), setting.options.persistent),
       notes(setting.world, given.places, 1, setting.options.persistent),
@@ -72,7 +73,9 @@ void Connection::post(std::size_t place, std::size_t column) {
   std::uint64_t room = made_->head_step - kHeaderAt;
   if (!made_->terms.labelled || column != kHead) {
     const std::size_t message = column == kHead ? 0 : column - 1;
-    into = landing(place) + made_->requests.offset(message);
+    // What is only acknowledged is only counted: it lands where that of every other place does.
+    const bool counted = !made_->terms.labelled && column == kAcknowledged;
+    into = (counted ? made_->counted.at(0) : landing(place)) + made_->requests.offset(message);
     room = made_->requests.most(message);
   }
   const std::size_t i = place * made_->columns + column;
@@ -185,6 +188,11 @@ void Connection::answer(std::size_t index) {
     default:
       throw nonsense();
   }
+  // Of the next request all but the first message may come before this reply has left.
+  place.known = false;
+  place.came = place.bytes = 0;
+  place.resting.insert(place.resting.end(), place.used.begin(), place.used.end());
+  place.used.clear();
   if (!settle(index)) sending_.push_back(index);
 }
 
@@ -240,10 +248,8 @@ bool Connection::settle(std::size_t index) {
   check(MPI_Testall(static_cast<int>(place.sends.size()), place.sends.data(), &done, MPI_STATUSES_IGNORE), "send");
   if (done == 0) return false;
   place.sends.clear();
-  place.known = false;
-  place.came = place.bytes = 0;
-  for (const std::size_t receive : place.used) check(MPI_Start(&receives_[receive]), "start a receive");
-  place.used.clear();
+  for (const std::size_t receive : place.resting) check(MPI_Start(&receives_[receive]), "start a receive");
+  place.resting.clear();
   return true;
 }
 

@@ -42,10 +42,11 @@ class Connection {
   struct Place {
     bool known = false;  // what was asked for
     Header header;
-    std::size_t came = 0;           // messages of the request
-    std::uint64_t bytes = 0;        // of its payload
-    std::uint64_t told = 0;         // in a notification
-    std::vector<std::size_t> used;  // receives to be started again
+    std::size_t came = 0;              // messages of the request
+    std::uint64_t bytes = 0;           // of its payload
+    std::uint64_t told = 0;            // in a notification
+    std::vector<std::size_t> used;     // receives of this request
+    std::vector<std::size_t> resting;  // of those before, until their replies have left
     std::vector<MPI_Request> sends;
   };
 
@@ -62,6 +63,7 @@ class Connection {
     Memory heads;         // by place: a header, and what is packed behind it
     Memory landing;       // by place
     Memory staging;       // by place, of answers that are packed
+    Memory counted;       // for all places: what is only acknowledged
     Sends echoes;         // by place and payload
     Sends brought;        // by place and answer
     Sends notes;          // by place

@@ -1,7 +1,9 @@
 #include "channels/mpi_options.h"
 
 #include <map>
+#include <string_view>
 
+#include "channels/mpi_joining.h"
 #include "core/errors.h"
 
 namespace tensorwire::mpi {
@@ -13,6 +15,12 @@ const std::map<std::string, Strategy> kStrategies{
 Strategy strategy_of(const std::string& name) {
   if (const auto found = kStrategies.find(name); found != kStrategies.end()) return found->second;
   throw ChannelError("strategy is '" + name + "', but must be one of coalesce, iov, per-buffer");
+}
+
+bool is_persistent(const nlohmann::json& given) {
+  const auto asked = given.find("persistent");
+  if (asked != given.end() && asked->is_boolean()) return asked->get<bool>();
+  return std::string_view(implementation()) != "openmpi";  // which has a shorter way for small messages it learns anew
 }
 
 std::string name_of(Strategy strategy) {
@@ -29,7 +37,7 @@ Options::Options(const nlohmann::json& given)
       strategy(strategy_of(given.value("strategy", "coalesce"))),
       coalesce_below(given.value("coalesce_below", std::uint64_t{64} << 10)),
       one_sided(given.value("one_sided", false)),
-      persistent(given.value("persistent", true)) {}
+      persistent(is_persistent(given)) {}
 
 Settings Options::settings() const {
   return {{"strategy", name_of(strategy)},

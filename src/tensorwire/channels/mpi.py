@@ -29,8 +29,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Buffers smaller than this are packed together; larger ones are messages of their own."""
     one_sided: bool = False
     """Payloads are put into the peer's memory (MPI_Put), and a small message says that they are there."""
-    persistent: bool = True
-    """Messages are prepared beforehand (MPI_Send_init); otherwise each is told anew (MPI_Isend)."""
+    persistent: bool | None = None
+    """Messages are prepared beforehand (MPI_Send_init), or each is told anew (MPI_Isend). None: what costs less, which
+    is to tell anew with Open MPI, and to prepare with MPICH."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.coalesce_below <= _LARGEST:
