@@ -1,5 +1,6 @@
 """One launch, with ranks that are small scripts: what they tell is heard, and whoever fails is blamed."""
 
+import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -10,8 +11,8 @@ from msgspec import json
 from tensorwire import launch, plan
 from tensorwire.benchmarks import Pattern, Role
 from tensorwire.errors import AddressInUse, ChannelError, LaunchError, RankFailed
-from tensorwire.launch import Launch, Stage, Told
-from tensorwire.launchers import Command
+from tensorwire.launch import Launch, Stage, Told, blame
+from tensorwire.launchers import Command, Exit
 from tensorwire.launchers.local import ThisHost
 from tensorwire.result import Failure
 from tensorwire.spec import Spec
@@ -112,6 +113,12 @@ def test_a_rank_that_is_killed_is_blamed_with_the_signal(tmp_path: Path) -> None
     with pytest.raises(RankFailed, match=r"rank 0 \(ps on .*\) was killed by SIGKILL") as blamed:
         hear(tmp_path, "join(); os.kill(os.getpid(), signal.SIGKILL)", "join(); gather()")
     assert blamed.value.status == -9
+
+
+def test_who_was_killed_is_blamed_before_who_aborted_and_those_before_who_failed() -> None:
+    statuses = {0: 1, 1: -signal.SIGABRT, 2: -signal.SIGKILL, 3: -signal.SIGKILL}
+    ended = [Exit(rank=rank, status=status, stderr="") for rank, status in statuses.items()]
+    assert [each.rank for each in sorted(ended, key=blame)] == [2, 3, 1, 0]
 
 
 def test_a_rank_that_fails_before_it_joins_is_blamed_as_well(tmp_path: Path) -> None:

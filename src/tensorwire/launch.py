@@ -132,8 +132,8 @@ class _Watch:
         """Raises LaunchError for a rank that failed, vanished, never came or is late."""
         now = time.monotonic()
         self._ended.update((each.rank, (each, now)) for each in self._job.exits())
-        heard_out = [each for each, since in self._ended.values() if self._is_heard_out(each.rank, now - since)]
-        failed = sorted((each for each in heard_out if each.status != 0), key=_blame)
+        heard_out = [each for each, since in self._ended.values() if self._is_heard_out(each, now - since)]
+        failed = sorted((each for each in heard_out if each.status != 0), key=blame)
         if failed:
             raise self._failure(failed[0])
         if silent := [each.rank for each in heard_out if each.rank in self._meeting.absent]:
@@ -144,9 +144,13 @@ class _Watch:
         if now > self._deadline and not self.done:
             raise LaunchError(self._overdue())
 
-    def _is_heard_out(self, rank: int, since: float) -> bool:
-        """Whether nothing more can come of a rank that ended: what it had sent tells more than its exit status."""
-        return rank in self._left or since > _HEARING_OUT_SECONDS
+    def _is_heard_out(self, ended: Exit, since: float) -> bool:
+        """Whether nothing more can come of a rank that ended: what it had sent tells more than its exit status.
+
+        One that aborted may have done so because of another, whose end is heard of meanwhile.
+        """
+        has_left = ended.rank in self._left and ended.status != -signal.SIGABRT
+        return has_left or since > _HEARING_OUT_SECONDS
 
     def _failure(self, ended: Exit) -> RankFailed:
         role, host = self._commands[ended.rank].role, self._hosts.places[ended.rank].host
@@ -168,7 +172,7 @@ class _Watch:
         return shown + (f" and {len(ranks) - 4} more" if len(ranks) > 4 else "")
 
 
-def _blame(ended: Exit) -> tuple[bool, bool, int]:
+def blame(ended: Exit) -> tuple[bool, bool, int]:
     """Whom to name first: who was killed, before who ended itself, perhaps for want of the other."""
     return ended.status > 0, ended.status == -signal.SIGABRT, ended.rank
 
