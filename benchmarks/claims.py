@@ -306,20 +306,21 @@ _MPI_IN_FLIGHT = 16
 
 
 def _against_osu(mpi: Literal["openmpi", "mpich"]) -> tuple[Comparison, ...]:
-    """Echoes one at a time, and many payloads in flight. Both ends poll, as MPI does."""
+    """One payload at a time and its acknowledgement, and many in flight. Both ends poll, as MPI does."""
 
     def comparison(name: str, traffic: Traffic, claim: tuple[Metric, Limit]) -> Comparison:
         size = format_size(traffic.payload.total)
         return Comparison(
             name=f"osu-{mpi}-{size.replace(' ', '')}{name}",
-            title=f"mpi / the loops of OSU's benchmarks, {mpi}, {size}, {traffic.outstanding} in flight",
+            title=f"mpi / OSU's loops, {mpi}, {size} {traffic.reply}, {traffic.outstanding} in flight",
             a=Tensorwire(channel="mpi", traffic=traffic, options={"implementation": mpi}, wait="spin"),
             b=Osu(implementation=mpi, traffic=traffic),
             claims=(claim,),
         )
 
     return (
-        *(comparison("", echo(size), (latency, at_most(1.05))) for size in (TINY, MIDDLE, LARGE, HUGE)),
+        comparison("-echo", echo(TINY), (latency, at_most(1.05))),
+        *(comparison("", stream_of(size, 1), (latency, at_most(1.05))) for size in (TINY, MIDDLE, LARGE, HUGE)),
         *(
             comparison("-bandwidth", stream_of(size, _MPI_IN_FLIGHT), (bandwidth, at_least(0.95)))
             for size in (MIDDLE, LARGE, HUGE)
