@@ -121,6 +121,11 @@ def test_who_was_killed_is_blamed_before_who_aborted_and_those_before_who_failed
     assert [each.rank for each in sorted(ended, key=blame)] == [2, 3, 1, 0]
 
 
+def test_who_says_why_it_failed_is_blamed_before_who_says_nothing() -> None:
+    ended = [Exit(rank=0, status=1, stderr="\n"), Exit(rank=1, status=1, stderr="no way to rank 0")]
+    assert [each.rank for each in sorted(ended, key=blame)] == [1, 0]
+
+
 def test_a_rank_that_fails_before_it_joins_is_blamed_as_well(tmp_path: Path) -> None:
     with pytest.raises(RankFailed, match="rank 1"):
         hear(tmp_path, "join(); gather()", "sys.exit(127)")

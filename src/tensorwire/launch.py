@@ -147,10 +147,10 @@ class _Watch:
     def _is_heard_out(self, ended: Exit, since: float) -> bool:
         """Whether nothing more can come of a rank that ended: what it had sent tells more than its exit status.
 
-        One that aborted may have done so because of another, whose end is heard of meanwhile.
+        One that aborted, or failed without a word, may have done so for another's sake, whose end is heard meanwhile.
         """
-        has_left = ended.rank in self._left and ended.status != -signal.SIGABRT
-        return has_left or since > _HEARING_OUT_SECONDS
+        speaks_for_itself = ended.status != -signal.SIGABRT and (ended.status <= 0 or bool(ended.stderr.strip()))
+        return (ended.rank in self._left and speaks_for_itself) or since > _HEARING_OUT_SECONDS
 
     def _failure(self, ended: Exit) -> RankFailed:
         role, host = self._commands[ended.rank].role, self._hosts.places[ended.rank].host
@@ -172,9 +172,9 @@ class _Watch:
         return shown + (f" and {len(ranks) - 4} more" if len(ranks) > 4 else "")
 
 
-def blame(ended: Exit) -> tuple[bool, bool, int]:
-    """Whom to name first: who was killed, before who ended itself, perhaps for want of the other."""
-    return ended.status > 0, ended.status == -signal.SIGABRT, ended.rank
+def blame(ended: Exit) -> tuple[bool, bool, bool, int]:
+    """Whom to name first: who was killed, before who ended itself, perhaps for want of the other; and who says why."""
+    return ended.status > 0, ended.status == -signal.SIGABRT, not ended.stderr.strip(), ended.rank
 
 
 def _longest(plan: Plan, stage: str) -> float:
